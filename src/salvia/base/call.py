@@ -1,0 +1,93 @@
+"""One request as an operation sees it, and what an operation may answer.
+
+An operation is `async def put_object(world, call) -> dict | Reply`: `call.params` is the parsed and validated input
+with the model's member names, the answer a dict with the model's member names (or a Reply, to add what the model has
+no member for). Timestamps are floats (seconds since the epoch) on both sides, blobs are bytes.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who signed the request.
+
+    `arn` is what GetCallerIdentity reports; `principal_arn` the IAM role or user whose policies apply
+    (for an assumed role, the role). `root` callers are never refused by policy.
+    """
+
+    account: str
+    arn: str
+    user_id: str
+    access_key: str = ""
+    principal_arn: str = ""
+    root: bool = False
+    session_policy: str = ""
+
+
+ANONYMOUS = Caller(account="", arn="", user_id="anonymous")
+
+
+class Stream(Protocol):
+    """A request body, read once, piece by piece, already decoded from aws-chunked.
+
+    Iterating raises AwsError when what came is not what was signed or declared, so whoever stores the pieces must
+    drop them then. `trailers` (lower-case names) is complete after the last piece.
+    """
+
+    length: int | None
+    trailers: Mapping[str, str]
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+
+@dataclass(slots=True)
+class Call:
+    service: str  # as botocore names it: "sagemaker", "s3", "sts"
+    operation: str
+    params: dict[str, Any]
+    caller: Caller
+    region: str
+    request_id: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)  # lower-case names
+    body: Stream | None = None  # where the input shape has a streaming payload member
+
+    @property
+    def account(self) -> str:
+        return self.caller.account
+
+
+@dataclass(frozen=True, slots=True)
+class FilePiece:
+    """`length` bytes of the file at `path`, from `offset`."""
+
+    path: Path
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileBody:
+    """A response body made of pieces of files, one after the other; never loaded whole."""
+
+    pieces: tuple[FilePiece, ...]
+
+    @property
+    def length(self) -> int:
+        return sum(piece.length for piece in self.pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer with a status or headers that the model does not describe.
+
+    `body` replaces the serialised members altogether: bytes, a FileBody or an async iterator of bytes.
+    """
+
+    members: Mapping[str, Any] = field(default_factory=dict)
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | FileBody | AsyncIterator[bytes] | None = None

@@ -1,0 +1,40 @@
+"""Everything outside a record that behaviour may ask or change: the ports, the clock and the other nouns."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from salvia.base.clock import Clock
+from salvia.ports.compute import Compute
+from salvia.ports.credentials import Credentials
+from salvia.ports.images import Images
+from salvia.ports.logs import RunLogs
+from salvia.ports.metrics import Metrics
+from salvia.ports.objects import Objects
+from salvia.ports.table import Table
+from salvia.settings import Settings
+
+if TYPE_CHECKING:
+    from salvia.resources.kind import Resource
+
+
+def _no_wake() -> None:
+    pass
+
+
+@dataclass(slots=True)
+class World:
+    settings: Settings
+    clock: Clock
+    table: Table
+    credentials: Credentials
+    objects: Objects
+    compute: Compute
+    images: Images
+    logs: RunLogs
+    metrics: Metrics
+    kinds: "dict[str, Resource]" = field(default_factory=dict)  # by noun: "TrainingJob"
+    wake: Callable[[], None] = _no_wake  # the control loop looks again now
+    parts: dict[str, Any] = field(
+        default_factory=dict
+    )  # ports of one service only, by name: "object_store", "log_store"

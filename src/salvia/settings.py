@@ -1,0 +1,59 @@
+"""Every knob in one frozen, typed object: defaults < salvia.toml < SALVIA_* environment < command line."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Self, get_type_hints
+
+
+def _home(variable: str, fallback: str) -> Path:
+    return Path(os.environ.get(variable) or Path.home() / fallback) / "salvia"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    host: str = "127.0.0.1"
+    port: int = 8321
+    data: Path = Path()  # records, objects, logs, runs; default: $XDG_DATA_HOME/salvia
+    environments: Path = (
+        Path()
+    )  # the Python environments of jobs, shared by servers; default: $XDG_CACHE_HOME/salvia/environments
+    account: str = "000000000000"
+    region: str = "us-west-2"  # for `salvia env`; a request names its own
+    execution_role: str = "SalviaExecutionRole"
+    database: str = ""  # a PostgreSQL URL; empty: SQLite in the data folder
+    objects_endpoint: str = ""  # an external S3; empty: the embedded store
+    objects_access_key: str = ""
+    objects_secret_key: str = ""
+    objects_region: str = "us-east-1"
+    cors_origins: str = ""  # comma-separated origins that browsers may call from; empty: none
+    describe_hold_seconds: float = 20.0  # how long Describe may wait for a job that an SDK waits for
+    max_clock_skew_seconds: float = 900.0
+    log_level: str = "warning"
+
+    @classmethod
+    def load(cls, file: Path | None = None, **chosen: Any) -> Self:
+        """`file` defaults to salvia.toml in the working directory, when there is one. None in `chosen` means not chosen."""
+        file = file or Path("salvia.toml")
+        values: dict[str, Any] = tomllib.loads(file.read_text()) if file.exists() else {}
+        values |= _from_environment(cls, os.environ)
+        values |= {name: value for name, value in chosen.items() if value is not None}
+        unknown = values.keys() - {field.name for field in fields(cls)}
+        if unknown:
+            raise ValueError(f"unknown setting: {', '.join(sorted(unknown))}")
+        hints = get_type_hints(cls)
+        made = cls(**{name: hints[name](value) for name, value in values.items()})
+        return replace(
+            made,
+            data=(made.data if made.data != Path() else _home("XDG_DATA_HOME", ".local/share")).absolute(),
+            environments=(
+                made.environments if made.environments != Path() else _home("XDG_CACHE_HOME", ".cache") / "environments"
+            ).absolute(),
+        )
+
+
+def _from_environment(cls: type, environment: Mapping[str, str]) -> dict[str, str]:
+    names = {f"SALVIA_{field.name.upper()}": field.name for field in fields(cls)}
+    return {names[key]: value for key, value in environment.items() if key in names}
