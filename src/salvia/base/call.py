@@ -61,6 +61,20 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class RawRequest:
+    """The request as it came, for what must be passed on rather than understood (an external S3).
+
+    `raw_path` is still percent-encoded and without the query; `query` is the raw query string.
+    """
+
+    method: str
+    raw_path: str
+    query: str
+    headers: Mapping[str, str]  # lower-case names
+    body: Stream
+
+
+@dataclass(frozen=True, slots=True)
 class FilePiece:
     """`length` bytes of the file at `path`, from `offset`."""
 
