@@ -38,3 +38,14 @@ def partition_of(region: str) -> str:
     if region.startswith("us-gov-"):
         return "aws-us-gov"
     return "aws"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The account and region a resource belongs to."""
+
+    account: str
+    region: str
+
+    def arn(self, service: str, resource: str) -> str:
+        return str(Arn(service, self.region, self.account, resource, partition_of(self.region)))

@@ -16,7 +16,8 @@ class Caller:
     """Who signed the request.
 
     `arn` is what GetCallerIdentity reports; `principal_arn` the IAM role or user whose policies apply
-    (for an assumed role, the role). `root` callers are never refused by policy.
+    (for an assumed role, the role). `root` callers are never refused by policy. `session_policy` is "" or a JSON list
+    of policy documents that limit a temporary session to what they allow (an empty list allows nothing).
     """
 
     account: str
@@ -26,6 +27,8 @@ class Caller:
     principal_arn: str = ""
     root: bool = False
     session_policy: str = ""
+    session_tags: tuple[tuple[str, str], ...] = ()
+    source_identity: str = ""
 
 
 ANONYMOUS = Caller(account="", arn="", user_id="anonymous")

@@ -1,9 +1,23 @@
-"""Identifiers that are drawn, not chosen."""
+"""Identifiers that are drawn, or derived from a name where every server must arrive at the same one."""
 
+import base64
+import hashlib
 import os
+import secrets
 import uuid
 
 
 def request_id() -> str:
     """A random UUID; from os.urandom directly, which is half the cost of uuid4()."""
     return str(uuid.UUID(bytes=os.urandom(16), version=4))
+
+
+def unique(prefix: str) -> str:
+    """An id as IAM gives them: "AROA" and 17 characters."""
+    return prefix + base64.b32encode(secrets.token_bytes(11)).decode()[:17]
+
+
+def derived(prefix: str, *words: str) -> str:
+    """An id as IAM gives them, always the same for the same words."""
+    digest = hashlib.sha256("/".join(words).encode()).digest()
+    return prefix + base64.b32encode(digest).decode()[:17]

@@ -1,5 +1,211 @@
 """A Resource is one noun of an AWS API. Its verbs come from the service model; subclasses add only what is special."""
 
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, ClassVar
+
+from salvia.base.arn import Scope
+from salvia.base.call import Call, Reply
+from salvia.base.errors import AwsError, InUse, ValidationError
+from salvia.model.shapes import ServiceModel
+from salvia.ports.table import Record
+from salvia.resources.derive import Derived, derive
+from salvia.resources.instances import Share
+from salvia.resources.listing import page
+from salvia.resources.reply import complete
+from salvia.resources.world import World
+
+Answer = Mapping[str, Any] | Reply
+
 
 class Resource:
-    noun: str
+    """One noun. Override `admit`, `reconcile` and `dispose`; state a fact where the model's own is not AWS's.
+
+    The API side writes wishes (`spec`, `wanted`), the control loop writes facts (`status`, `state`, `due`).
+    """
+
+    noun: ClassVar[str]  # the API's own word: "TrainingJob"
+    initial_status: ClassVar[str] = ""  # what status a new record has; "" for nouns without one
+    unsettled: ClassVar[frozenset[str]] = frozenset()  # statuses in which a Stop is meaningful and a Delete is not
+    stopping_status: ClassVar[str] = "Stopping"
+    absent: ClassVar[tuple[str, str]] = ("ResourceNotFound", "{noun} {name} does not exist.")
+    taken: ClassVar[str] = "{noun} {name} already exists ({arn})"
+    recorded_only: ClassVar[bool] = False  # stores and echoes, changes nothing
+    uses_machine: ClassVar[bool] = False  # queues for the machine's CPUs and memory while unsettled
+    arn_member: ClassVar[str] = ""  # these three are derived unless stated
+    arn_type: ClassVar[str] = ""
+    status_member: ClassVar[str] = ""
+
+    def __init__(self, world: World, model: ServiceModel) -> None:
+        self.world = world
+        stated = {name: getattr(type(self), name) for name in ("arn_member", "arn_type", "status_member")}
+        self.model: Derived = derive(self.noun, model, stated)
+
+    # ------------------------------------------------------------- what a subclass may say
+
+    async def admit(self, request: dict[str, Any], scope: Scope) -> dict[str, Any]:
+        """Check and complete a Create request; raise an AwsError to refuse it. Returns the spec to keep."""
+        return request
+
+    async def amend(self, record: Record, request: dict[str, Any]) -> None:
+        """Apply an Update request to `record.spec`; raise an AwsError to refuse it."""
+        record.spec |= request
+
+    async def reconcile(self, record: Record) -> float | None:
+        """Take one idempotent step towards what was asked; write only `record.status` and `record.state`.
+
+        Returns seconds until the next look, or None when there is nothing left to do.
+        """
+        return None
+
+    async def dispose(self, record: Record) -> None:
+        """Free what the resource holds; called before its row goes. Idempotent."""
+
+    def demand(self, record: Record) -> Share:
+        """What it wants of the machine, for nouns with `uses_machine`."""
+        return Share(0, 0)
+
+    def view(self, record: Record) -> dict[str, Any]:
+        """Everything a reply may show; the model's shapes choose from it."""
+        envelope: dict[str, Any] = {
+            self.model.arn_member: record.arn,
+            "CreationTime": record.created,
+            "LastModifiedTime": record.modified,
+            "_name": record.name,
+        }
+        shown = record.spec | envelope | record.status
+        if self.model.status_member:
+            shown[self.model.status_member] = shown["_status"] = self.status_of(record)
+        return shown
+
+    def status_of(self, record: Record) -> str:
+        """The status a client sees: a wish to stop shows at once, whenever the loop gets to it."""
+        stopping = record.wanted != "running" and record.state in self.unsettled
+        return self.stopping_status if stopping else record.state
+
+    # ------------------------------------------------------------- verbs, as the model names them
+
+    def operations(self) -> dict[str, Callable[[Call], Awaitable[Answer]]]:
+        """{"CreateTrainingJob": callable, ...} for every verb the model has for this noun."""
+        table = {name: getattr(self, verb.lower()) for verb, name in self.model.verbs.items()}
+        return table | ({self.model.list_operation: self.list} if self.model.list_operation else {})
+
+    async def create(self, call: Call) -> Answer:
+        record = await self.make(Scope(call.account, call.region), call.params)
+        return self.view(record)
+
+    async def describe(self, call: Call) -> Answer:
+        return self.described(await self.find(call))
+
+    async def list(self, call: Call) -> Answer:
+        rows, token = await page(self.world.table, self.noun, call.account, call.region, call.params, self.view)
+        assert self.model.listed is not None
+        summaries = [complete(self.model.listed, row) for row in rows]
+        return {self.model.result_key: summaries, "NextToken": token}
+
+    async def update(self, call: Call) -> Answer:
+        record = await self.find(call)
+        await self.amend(
+            record, {name: value for name, value in call.params.items() if name not in self.model.identity}
+        )
+        return await self._wish(record)
+
+    async def stop(self, call: Call) -> Answer:
+        record = await self.find(call)
+        if record.state not in self.unsettled:
+            raise ValidationError(
+                f"The request was rejected because the {self._words()} is in status {record.state}: only one that is "
+                f"{' or '.join(sorted(self.unsettled))} can be stopped."
+            )
+        record.wanted = "stopped"
+        return await self._wish(record)
+
+    async def start(self, call: Call) -> Answer:
+        record = await self.find(call)
+        record.wanted = "running"
+        return await self._wish(record)
+
+    async def delete(self, call: Call) -> Answer:
+        record = await self.find(call)
+        if record.state in self.unsettled:
+            raise InUse(f"{self.noun} {record.name} is {record.state}: stop it, and delete it when it has ended.")
+        await self.dispose(record)
+        await self.world.table.delete(record)
+        return self.view(record)
+
+    # ------------------------------------------------------------- for behaviour that makes or reads other nouns
+
+    async def make(self, scope: Scope, request: dict[str, Any], owner: str = "") -> Record:
+        """Admit and insert. Raises the noun's own error when the name is taken."""
+        named = self._named(request, scope)
+        key = self.key(named)
+        arn = self.arn(scope, key)
+        if await self.world.table.get(self.noun, scope.account, scope.region, key):
+            raise self._taken(named, arn)
+        spec = await self.admit(named, scope)
+        now = self.world.clock.now()
+        record = Record(
+            kind=self.noun,
+            account=scope.account,
+            region=scope.region,
+            key=key,
+            arn=arn,
+            created=now,
+            modified=now,
+            spec={name: value for name, value in spec.items() if name != "Tags"},
+            status={},
+            name=self.name(named),
+            state=self.initial_status,
+            owner=owner,
+            due=now,
+            tags={tag["Key"]: tag["Value"] for tag in spec.get("Tags", ())},
+        )
+        if not await self.world.table.insert(record):
+            raise self._taken(named, arn)
+        self.world.wake()
+        return record
+
+    async def find(self, call: Call) -> Record:
+        """The record that a request names. Raises the noun's own "not found"."""
+        key = self.key(call.params)
+        record = await self.world.table.get(self.noun, call.account, call.region, key)
+        if record is None:
+            code, phrase = self.absent
+            raise AwsError(phrase.format(noun=self.noun, name=self.name(call.params)), code=code)
+        return record
+
+    def described(self, record: Record) -> dict[str, Any]:
+        shown = self.view(record)
+        return complete(self.model.described, shown) if self.model.described else shown
+
+    # ------------------------------------------------------------- identity
+
+    def name(self, members: Mapping[str, Any]) -> str:
+        return "/".join(str(members.get(member, "")).rpartition("/")[2] for member in self.model.identity)
+
+    def key(self, members: Mapping[str, Any]) -> str:
+        """SageMaker's names are unique, and its ARNs written, without regard to case."""
+        return self.name(members).lower()
+
+    def arn(self, scope: Scope, key: str) -> str:
+        return scope.arn(self.model.service, f"{self.model.arn_type}/{key}")
+
+    def _named(self, request: dict[str, Any], scope: Scope) -> dict[str, Any]:
+        """Members of the identity that the caller does not choose (DomainId, ...) are chosen here."""
+        fresh = f"{self.model.arn_type[:1]}-{secrets.token_hex(6)}"
+        chosen = {member: self.arn(scope, fresh) if member.endswith("Arn") else fresh for member in self.model.assigned}
+        return chosen | request
+
+    def _taken(self, request: Mapping[str, Any], arn: str) -> AwsError:
+        return InUse(self.taken.format(noun=self.noun, name=self.name(request), arn=arn))
+
+    def _words(self) -> str:
+        return self.model.arn_type.replace("-", " ")
+
+    async def _wish(self, record: Record) -> Answer:
+        record.modified = record.due = self.world.clock.now()
+        if not await self.world.table.save_wish(record):
+            code, phrase = self.absent
+            raise AwsError(phrase.format(noun=self.noun, name=record.name), code=code)
+        self.world.wake()
+        return self.view(record)

@@ -22,6 +22,10 @@ def _no_wake() -> None:
     pass
 
 
+def _no_look(kind: str, account: str, region: str, key: str) -> None:
+    pass
+
+
 @dataclass(slots=True)
 class World:
     settings: Settings
@@ -34,7 +38,8 @@ class World:
     logs: RunLogs
     metrics: Metrics
     kinds: "dict[str, Resource]" = field(default_factory=dict)  # by noun: "TrainingJob"
-    wake: Callable[[], None] = _no_wake  # the control loop looks again now
+    wake: Callable[[], None] = _no_wake  # the control loop looks for due records now
+    look: Callable[[str, str, str, str], None] = _no_look  # ... and at this record, whenever it is due
     parts: dict[str, Any] = field(
         default_factory=dict
     )  # ports of one service only, by name: "object_store", "log_store"

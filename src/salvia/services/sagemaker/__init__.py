@@ -1,0 +1,17 @@
+"""Amazon SageMaker: its nouns, family by family, and the operations that belong to no noun."""
+
+from salvia.resources.service import Service
+from salvia.resources.tags import add_tags, delete_tags, list_tags
+from salvia.services.sagemaker.search import search
+from salvia.services.sagemaker.training.job import TrainingJob
+
+SERVICE = Service(
+    "sagemaker",
+    kinds=(TrainingJob,),
+    operations={
+        "AddTags": add_tags,
+        "DeleteTags": delete_tags,
+        "ListTags": list_tags,
+        "Search": search,
+    },
+)

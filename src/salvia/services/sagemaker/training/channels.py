@@ -1,0 +1,197 @@
+"""Input channels: which objects an instance gets, and where below /opt/ml/input/data they stand.
+
+Source: the pages "S3DataSource" and "How Amazon SageMaker provides training information" of the SageMaker documentation.
+"""
+
+import asyncio
+import gzip
+import json
+import shutil
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from salvia.ports.objects import NoSuchObjectError, Objects, Placement
+from salvia.services.sagemaker.training.cluster import Host
+
+_RECORDIO_MAGIC = 0xCED7230A
+
+
+class ChannelError(Exception):
+    """The data of a channel cannot be had; the text is fit for a FailureReason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One object of a channel and its path below the channel's folder."""
+
+    bucket: str
+    key: str
+    path: str
+
+
+def bucket_and_key(uri: str) -> tuple[str, str]:
+    """Takes apart s3://bucket/key and the https forms of it that clients send."""
+    scheme, _, rest = uri.partition("://")
+    host, _, key = rest.partition("/")
+    if scheme != "https":
+        return host, key
+    bucket, dot, _ = host.partition(".s3")
+    if dot:
+        return bucket, key
+    bucket, _, key = key.partition("/")  # https://s3.region.amazonaws.com/bucket/key
+    return bucket, key
+
+
+async def any_object(objects: Objects, uri: str) -> bool:
+    bucket, prefix = bucket_and_key(uri)
+    try:
+        return bool(await objects.list(bucket, prefix, limit=1))
+    except NoSuchObjectError:
+        return False
+
+
+async def items_of(objects: Objects, channel: dict[str, Any], hosts: list[Host], host: Host) -> list[Item]:
+    """What `host` gets of the channel. Raises ChannelError."""
+    source = channel["DataSource"]["S3DataSource"]
+    chosen = (
+        [other for other in hosts if other.group in source["InstanceGroupNames"]]
+        if source.get("InstanceGroupNames")
+        else hosts
+    )
+    if host not in chosen:
+        return []
+    try:
+        found = await _listed(objects, source)
+    except NoSuchObjectError as error:
+        raise ChannelError(f"ClientError: Data download failed: {error}") from error
+    if not found:
+        raise ChannelError(f"ClientError: Data download failed: no S3 objects found under {source['S3Uri']}.")
+    if source["S3DataDistributionType"] == "ShardedByS3Key":
+        return found[chosen.index(host) :: len(chosen)]
+    return found
+
+
+async def _listed(objects: Objects, source: dict[str, Any]) -> list[Item]:
+    bucket, key = bucket_and_key(source["S3Uri"])
+    if source["S3DataType"] == "S3Prefix":
+        return await _below(objects, bucket, key)
+    text = (await objects.get(bucket, key)).decode()
+    if source["S3DataType"] == "ManifestFile":
+        return _manifest(text, source["S3Uri"])
+    return [Item(bucket, key, key.rpartition("/")[2]), *_augmented(text, source)]
+
+
+async def _below(objects: Objects, bucket: str, prefix: str) -> list[Item]:
+    found: list[Item] = []
+    after = ""
+    while True:
+        step = await objects.list(bucket, prefix, after=after)
+        found += [Item(bucket, info.key, _relative(info.key, prefix)) for info in step if not info.key.endswith("/")]
+        if len(step) < 1000:
+            return found
+        after = step[-1].key
+
+
+def _relative(key: str, prefix: str) -> str:
+    """data/train/a.csv is a.csv below s3://b/data/train, and train.csv below s3://b/data/train.csv."""
+    folder = prefix if prefix.endswith("/") or not prefix else f"{prefix}/"
+    return key[len(folder) :] if key.startswith(folder) else key[prefix.rpartition("/")[0].__len__() :].lstrip("/")
+
+
+def _manifest(text: str, uri: str) -> list[Item]:
+    """[{"prefix": "s3://bucket/folder/"}, "a.csv", ...]"""
+    try:
+        head, *names = json.loads(text)
+        bucket, prefix = bucket_and_key(head["prefix"])
+        return [Item(bucket, f"{prefix}{name}", str(name).lstrip("/")) for name in names]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ChannelError(
+            f"ClientError: {uri} is not a manifest: it must be a JSON list that begins with a prefix, "
+            'such as [{"prefix": "s3://bucket/folder/"}, "a.csv", "b.csv"].'
+        ) from error
+
+
+def _augmented(text: str, source: dict[str, Any]) -> list[Item]:
+    """JSON lines; an attribute that ends in -ref names an object, which is placed under its key."""
+    wanted = [name for name in source.get("AttributeNames", ()) if name.endswith("-ref")]
+    found: list[Item] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        try:
+            references = [json.loads(line)[name] for name in wanted] if line.strip() else []
+        except (ValueError, KeyError, TypeError) as error:
+            raise ChannelError(
+                f"ClientError: line {number} of {source['S3Uri']} is not a JSON object with {', '.join(wanted)}."
+            ) from error
+        for bucket, key in map(bucket_and_key, references):
+            found.append(Item(bucket, key, key))
+    return found
+
+
+async def place(objects: Objects, channel: dict[str, Any], items: Iterable[Item], folder: Path) -> None:
+    """Put the objects into `folder`. Idempotent: what an interrupted call left is replaced. Raises ChannelError."""
+    await asyncio.to_thread(_emptied, folder)
+    placements = [Placement(item.bucket, item.key, _inside(folder, item.path)) for item in items]
+    try:
+        await objects.place(placements)
+    except NoSuchObjectError as error:
+        raise ChannelError(f"ClientError: Data download failed: {error}") from error
+    if channel["CompressionType"] == "Gzip":
+        await asyncio.to_thread(_each, placements, _unzipped)
+    if channel["RecordWrapperType"] == "RecordIO":
+        await asyncio.to_thread(_each, placements, _wrapped)
+
+
+def _inside(folder: Path, path: str) -> Path:
+    """Keys may hold .. and empty parts; files may not leave the channel."""
+    parts = [part for part in path.split("/") if part not in {"", ".", ".."}]
+    if not parts:
+        raise ChannelError(f"ClientError: Data download failed: the key {path!r} cannot be the name of a file.")
+    return folder.joinpath(*parts)
+
+
+def _emptied(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
+def _each(placements: list[Placement], change: Any) -> None:
+    for placement in placements:
+        part = placement.path.with_name(f".{placement.path.name}.part")
+        change(placement.path, part)
+        placement.path.unlink()  # the old name may be a link to the stored object, which must never be written to
+        part.rename(placement.path)
+
+
+def _unzipped(source: Path, target: Path) -> None:
+    try:
+        with gzip.open(source, "rb") as packed, target.open("wb") as plain:
+            shutil.copyfileobj(packed, plain)
+    except (OSError, EOFError) as error:
+        raise ChannelError(
+            f"ClientError: {source.name} is not gzip, but its channel has CompressionType Gzip."
+        ) from error
+
+
+def _wrapped(source: Path, target: Path) -> None:
+    """One RecordIO record: magic, length, the object, zeros up to a multiple of four bytes."""
+    size = source.stat().st_size
+    with source.open("rb") as plain, target.open("wb") as record:
+        record.write(struct.pack("<II", _RECORDIO_MAGIC, size))
+        shutil.copyfileobj(plain, record)
+        record.write(b"\0" * (-size % 4))
+
+
+def input_data_config(channels: list[dict[str, Any]], mode: str) -> dict[str, Any]:
+    """/opt/ml/input/config/inputdataconfig.json"""
+    return {
+        channel["ChannelName"]: {
+            "TrainingInputMode": channel.get("InputMode", mode),
+            "S3DistributionType": channel["DataSource"]["S3DataSource"]["S3DataDistributionType"],
+            "RecordWrapperType": channel["RecordWrapperType"],
+        }
+        | ({"ContentType": channel["ContentType"]} if channel.get("ContentType") else {})
+        for channel in channels
+    }

@@ -1,0 +1,122 @@
+"""The container of each instance: what stands in /opt/ml before it starts, its variables, and the run that it becomes.
+
+Source: "How Amazon SageMaker runs your training image" in the SageMaker documentation, and AWS's open training toolkits.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from salvia.ports.compute import RunSpec
+from salvia.ports.credentials import Credential
+from salvia.ports.images import Image
+from salvia.ports.table import Record
+from salvia.resources.instances import Share
+from salvia.resources.world import World
+from salvia.services.sagemaker.training.channels import input_data_config
+from salvia.services.sagemaker.training.cluster import Host, addresses, resource_config
+
+LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+BUNDLE = "metadata/ca-bundle.pem"
+
+
+def run_name(job: Record, host: Host, attempt: int | None = None) -> str:
+    """A function of the record: what it was called and when it was made, so a job of the same name later has other runs."""
+    attempt = job.status.get("_attempt", 0) if attempt is None else attempt
+    return f"{job.account}-{job.region}-training-{job.key}-{int(job.created * 1000):x}-{attempt}-{host.name}"
+
+
+def stream_name(job: Record, host: Host) -> str:
+    return f"{job.name}/{host.name}-{int(job.created)}"
+
+
+def write_configuration(job: Record, folder: Path, hosts: list[Host], host: Host) -> None:
+    """/opt/ml as the toolkits and drivers expect to find it."""
+    spec = job.spec
+    for name in ("input/config", "input/data", "model", "output/data", "checkpoints", "code", "metadata"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    documents = {
+        "hyperparameters": spec.get("HyperParameters", {}),
+        "resourceconfig": resource_config(hosts, host),
+        "inputdataconfig": input_data_config(
+            spec.get("InputDataConfig") or [], spec["AlgorithmSpecification"]["TrainingInputMode"]
+        ),
+    }
+    for name, document in documents.items():
+        (folder / "input/config" / f"{name}.json").write_text(json.dumps(document))
+    (folder / "metadata/resource-metadata.json").write_text(
+        json.dumps({"ResourceArn": job.arn, "ResourceName": job.name, "ExecutionRoleArn": spec["RoleArn"]})
+    )
+
+
+def copy_bundle(bundle: Path | None, folder: Path) -> None:
+    if bundle is not None and bundle.exists():
+        shutil.copyfile(bundle, folder / BUNDLE)
+
+
+def run_of(
+    world: World,
+    job: Record,
+    image: Image,
+    hosts: list[Host],
+    host: Host,
+    share: Share,
+    log: Path,
+    credential: Credential | None,
+) -> RunSpec:
+    """The run of one instance. `share` is the instance's part of the machine; no `credential` when the job is isolated."""
+    channels = job.spec.get("InputDataConfig") or []
+    return RunSpec(
+        name=run_name(job, host),
+        image=image.name,
+        command=_command(job.spec["AlgorithmSpecification"], image),
+        log=log,
+        variables=_variables(world, job, image, host, credential),
+        read_only=tuple(f"input/data/{channel['ChannelName']}" for channel in channels),
+        hostname=host.name,
+        hosts=addresses(hosts),
+        cpus=share.cpus,
+        memory=share.memory,
+        isolated=job.spec["EnableNetworkIsolation"],
+    )
+
+
+def _command(algorithm: Mapping[str, Any], image: Image) -> tuple[str, ...]:
+    """ContainerEntrypoint replaces the image's; ContainerArguments follow either."""
+    entry = algorithm.get("ContainerEntrypoint")
+    return (*(entry or image.entry_points["train"]), *algorithm.get("ContainerArguments", ()))
+
+
+def _variables(world: World, job: Record, image: Image, host: Host, credential: Credential | None) -> dict[str, str]:
+    asked: dict[str, str] = job.spec.get("Environment", {})
+    platform = {
+        "TRAINING_JOB_NAME": job.name,
+        "TRAINING_JOB_ARN": job.arn,
+        "AWS_REGION": job.region,
+        "AWS_DEFAULT_REGION": job.region,
+        "SAGEMAKER_REGION": job.region,
+        "CURRENT_HOST": host.name,
+    }
+    return {**image.variables} | asked | platform | _access(world, credential)
+
+
+def _access(world: World, credential: Credential | None) -> dict[str, str]:
+    """The job's own temporary session, and the way to the API under the names that AWS clients read."""
+    if credential is None:
+        return {}
+    url = world.parts["endpoint_url"]
+    return {
+        "AWS_ACCESS_KEY_ID": credential.access_key,
+        "AWS_SECRET_ACCESS_KEY": credential.secret,
+        "AWS_SESSION_TOKEN": credential.token or "",
+        "AWS_ENDPOINT_URL": url,
+        "HTTPS_PROXY": url,
+        "https_proxy": url,
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+        "AWS_CA_BUNDLE": f"/opt/ml/{BUNDLE}",
+        "REQUESTS_CA_BUNDLE": f"/opt/ml/{BUNDLE}",
+        "SSL_CERT_FILE": f"/opt/ml/{BUNDLE}",
+    }

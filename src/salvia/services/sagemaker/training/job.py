@@ -1,0 +1,272 @@
+"""Training jobs: run one container on each instance to completion and keep what it leaves in /opt/ml/model.
+
+A job's life is a list of situations, each decided from what is observed of its runs:
+
+    no run yet      wait for the image and for a place on the machine, place the input data, launch   begin()
+    running         follow metrics and checkpoints, stop when asked, when late or when one failed       follow()
+    all ended       upload what they left, then say how it ended                                     wind_up()
+    settled         remove the runs                                                                   clear()
+"""
+
+from typing import Any
+
+from salvia.base.arn import Scope
+from salvia.base.call import Call
+from salvia.base.errors import ValidationError
+from salvia.model.shapes import ServiceModel
+from salvia.ports.compute import Run
+from salvia.ports.images import Image, UnknownImageError
+from salvia.ports.objects import NoSuchObjectError
+from salvia.ports.table import Record
+from salvia.resources.instances import Share
+from salvia.resources.kind import Answer, Resource
+from salvia.resources.machine import capped, place_of, whole
+from salvia.resources.world import World
+from salvia.services.sagemaker.training import channels, container, ending, waiting
+from salvia.services.sagemaker.training.artifacts import Checkpoints, model_uri, upload_model, upload_output
+from salvia.services.sagemaker.training.cluster import Host, hosts_of, whole_share
+from salvia.services.sagemaker.training.metrics import scrape
+from salvia.services.sagemaker.training.request import admitted
+
+AT_ONCE = 0.0
+SOON = 0.05  # while another job is about to make room
+FOLLOW = 1.0  # between looks at a running job; its end wakes the loop by itself
+GRACE = 120.0  # between SIGTERM and SIGKILL, as AWS documents it
+CHECKPOINT_EVERY = 30.0
+
+
+class TrainingJob(Resource):
+    noun = "TrainingJob"
+    initial_status = "InProgress"
+    unsettled = frozenset({"InProgress"})
+    uses_machine = True
+    absent = ("ValidationException", "Requested resource not found.")
+    taken = (
+        "Training job names must be unique within an AWS account and region, "
+        "and a training job with this name already exists ({arn})"
+    )
+
+    def __init__(self, world: World, model: ServiceModel) -> None:
+        super().__init__(world, model)
+        self.jobs_of_runs: dict[str, tuple[str, str, str]] = {}  # run name -> account, region, key
+        self.checkpoints: dict[str, Checkpoints] = {}  # run name -> what has been sent; only saves work, holds no truth
+        self.sent_at: dict[str, float] = {}
+        world.compute.on_change(self.look)
+
+    # ------------------------------------------------------------- what the API asks
+
+    async def admit(self, request: dict[str, Any], scope: Scope) -> dict[str, Any]:
+        spec = admitted(request)
+        await self.world.parts["execution_caller"](spec["RoleArn"], scope.account)
+        for channel in spec.get("InputDataConfig") or ():
+            uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
+            if not await channels.any_object(self.world.objects, uri):
+                raise ValidationError(
+                    f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket exists '
+                    f"in the selected region ({scope.region}), that objects exist under that S3 prefix, and that the role "
+                    f'"{spec["RoleArn"]}" has "s3:ListBucket" permissions on its bucket.'
+                )
+        bucket, _ = channels.bucket_and_key(spec["OutputDataConfig"]["S3OutputPath"])
+        try:
+            await self.world.objects.list(bucket, "", limit=1)
+        except NoSuchObjectError:
+            raise ValidationError(f"S3OutputPath: the bucket {bucket} does not exist.") from None
+        return spec
+
+    async def amend(self, record: Record, request: dict[str, Any]) -> None:
+        for name, value in request.items():
+            record.spec[name] = record.spec.get(name, {}) | value if isinstance(value, dict) else value
+
+    async def describe(self, call: Call) -> Answer:
+        record = await self.find(call)
+        if record.state in self.unsettled and waiting.waits(call):
+            record = await waiting.settled(self.world, record, call)
+        return self.described(record)
+
+    def demand(self, record: Record) -> Share:
+        return whole_share(hosts_of(record.spec))
+
+    def view(self, record: Record) -> dict[str, Any]:
+        shown = super().view(record)
+        shown["ModelArtifacts"] = {"S3ModelArtifacts": model_uri(record)}
+        shown["SecondaryStatus"] = record.status.get("SecondaryStatus", "Starting")
+        if shown["TrainingJobStatus"] == "Stopping":
+            shown["SecondaryStatus"] = "Stopping"
+        return shown
+
+    async def dispose(self, record: Record) -> None:
+        await self.clear(record)
+
+    # ------------------------------------------------------------- what the loop does
+
+    async def reconcile(self, job: Record) -> float | None:
+        if job.state not in self.unsettled:
+            await self.clear(job)
+            return None
+        hosts = hosts_of(job.spec)
+        runs = [await self.world.compute.find(container.run_name(job, host)) for host in hosts]
+        if job.wanted == "stopped" and not any(runs):
+            return self.finish(job, "Stopped", message="Training job stopped")
+        try:
+            image = self.world.images.resolve(job.spec["AlgorithmSpecification"]["TrainingImage"])
+        except UnknownImageError as error:
+            return self.finish(job, "Failed", reason=f"ClientError: {error}")
+        if not all(runs):
+            return await self.begin(job, image, hosts)
+        begun = [run for run in runs if run is not None]
+        if any(run.exit_code is None for run in begun):
+            return await self.follow(job, image, hosts, begun)
+        return await self.wind_up(job, image, hosts, begun)
+
+    async def begin(self, job: Record, image: Image, hosts: list[Host]) -> float | None:
+        readiness = await self.world.images.prepare(image)
+        if readiness.error:
+            return self.finish(job, "Failed", reason=f"InternalServerError: {readiness.error}")
+        place = await place_of(self.world, job) if readiness.ready else None
+        if place is None or place.ahead:
+            self.enter(job, "Starting", waiting.message(readiness, place))
+            return SOON if place and place.ahead == 1 else 4 * SOON
+        if job.status.get("SecondaryStatus") != "Downloading":
+            self.enter(job, "Downloading", "Downloading input data")
+            return AT_ONCE
+        try:
+            await self.furnish(job, hosts)
+        except channels.ChannelError as error:
+            return self.finish(job, "Failed", reason=str(error))
+        await self.launch(job, image, hosts, place.share)
+        return AT_ONCE
+
+    async def furnish(self, job: Record, hosts: list[Host]) -> None:
+        """Everything that stands in /opt/ml before the container starts. Raises ChannelError."""
+        for host in hosts:
+            folder = self.world.compute.folder(container.run_name(job, host))
+            container.write_configuration(job, folder, hosts, host)
+            container.copy_bundle(self.world.parts.get("ca_bundle"), folder)
+            for channel in job.spec.get("InputDataConfig") or ():
+                items = await channels.items_of(self.world.objects, channel, hosts, host)
+                target = folder / "input/data" / channel["ChannelName"]
+                await channels.place(self.world.objects, channel, items, target)
+            if job.spec.get("CheckpointConfig"):
+                await self.checkpoints_of(job, host).restore()
+
+    async def launch(self, job: Record, image: Image, hosts: list[Host], share: Share) -> None:
+        credential = None
+        if not job.spec["EnableNetworkIsolation"]:
+            caller = await self.world.parts["execution_caller"](job.spec["RoleArn"], job.account)
+            seconds = job.spec["StoppingCondition"]["MaxRuntimeInSeconds"] + 2 * GRACE
+            credential = await self.world.credentials.issue(caller, seconds)
+        for host in hosts:
+            log = await self.world.logs.open_file(
+                job.account, job.region, container.LOG_GROUP, container.stream_name(job, host)
+            )
+            part = Share(max(1.0, share.cpus / len(hosts)), share.memory // len(hosts))
+            spec = container.run_of(self.world, job, image, hosts, host, capped(host.share, part), log, credential)
+            self.jobs_of_runs[spec.name] = (job.account, job.region, job.key)
+            await self.world.compute.launch(spec)
+
+    async def follow(self, job: Record, image: Image, hosts: list[Host], runs: list[Run]) -> float | None:
+        started = min(run.started for run in runs)
+        self.enter(job, "Training", self.training_message(job, hosts), TrainingStartTime=started)
+        for run in runs:
+            self.jobs_of_runs[run.name] = (job.account, job.region, job.key)
+        left = started + job.spec["StoppingCondition"]["MaxRuntimeInSeconds"] - self.world.clock.now()
+        failed = any(run.exit_code for run in runs)
+        if failed or left <= 0 or job.wanted == "stopped":
+            for run in runs:
+                if run.exit_code is None:
+                    await self.world.compute.stop(run.name, GRACE if not failed else GRACE / 12)
+        job.status["FinalMetricDataList"] = await scrape(self.world, job, image, hosts)
+        await self.send_checkpoints(job, hosts, every=CHECKPOINT_EVERY)
+        return min(FOLLOW, max(left, SOON)) if left > 0 else FOLLOW
+
+    async def wind_up(self, job: Record, image: Image, hosts: list[Host], runs: list[Run]) -> float | None:
+        started, ended = min(run.started for run in runs), max(run.ended or run.started for run in runs)
+        if ending.lost(runs) and job.status.get("_attempt", 0) < ending.retries(job):
+            job.status["_attempt"] = job.status.get("_attempt", 0) + 1
+            self.enter(job, "Starting", "The instance was lost: the training job is retried")
+            return AT_ONCE
+        if job.status.get("SecondaryStatus") != "Uploading":
+            self.enter(job, "Training", self.training_message(job, hosts), TrainingStartTime=started)
+            self.enter(job, "Uploading", "Uploading generated training model")
+            return AT_ONCE
+        folders = [self.world.compute.folder(run.name) for run in runs]
+        for host in hosts:
+            await self.world.logs.close_file(
+                job.account, job.region, container.LOG_GROUP, container.stream_name(job, host)
+            )
+        job.status["FinalMetricDataList"] = await scrape(self.world, job, image, hosts)
+        await self.send_checkpoints(job, hosts, every=0)
+        how = await ending.of(self.world, job, hosts, runs)
+        try:
+            if how.status != "Failed":
+                await upload_model(self.world.objects, job, folders)
+            await upload_output(self.world.objects, job, folders)
+        except NoSuchObjectError as error:
+            how = ending.Ending("Failed", "Failed", reason=f"ClientError: Failed to upload the output: {error}")
+        seconds = max(1, round(ended - started))
+        job.status |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds * len(hosts)}
+        return self.finish(job, how.status, how.secondary, how.message, how.reason)
+
+    async def clear(self, job: Record) -> None:
+        """Runs go when the job has settled; its log and its objects stay."""
+        for attempt in range(job.status.get("_attempt", 0) + 1):
+            for host in hosts_of(job.spec):
+                name = container.run_name(job, host, attempt)
+                await self.world.compute.remove(name)
+                self.jobs_of_runs.pop(name, None)
+                self.checkpoints.pop(name, None)
+                self.sent_at.pop(name, None)
+
+    # ------------------------------------------------------------- the smaller steps
+
+    def look(self, run: str) -> None:
+        """A run has changed: have its job looked at now."""
+        if run in self.jobs_of_runs:
+            account, region, key = self.jobs_of_runs[run]
+            self.world.look(self.noun, account, region, key)
+
+    def enter(self, job: Record, secondary: str, message: str, **facts: Any) -> None:
+        """Move to a secondary status, once; a new message on the same status replaces the old one."""
+        job.status |= facts
+        history = job.status.setdefault("SecondaryStatusTransitions", [])
+        if job.status.get("SecondaryStatus") == secondary:
+            history[-1]["StatusMessage"] = message
+            return
+        now = self.world.clock.now()
+        if history:
+            history[-1]["EndTime"] = now
+        history.append({"Status": secondary, "StartTime": now, "StatusMessage": message})
+        job.status["SecondaryStatus"] = secondary
+
+    def finish(self, job: Record, status: str, secondary: str = "", message: str = "", reason: str = "") -> float:
+        now = self.world.clock.now()
+        self.enter(job, secondary or status, message or reason, TrainingEndTime=now)
+        job.status["SecondaryStatusTransitions"][-1]["EndTime"] = now
+        if reason:
+            job.status["FailureReason"] = reason[:1024]
+        job.state = status
+        return AT_ONCE
+
+    def training_message(self, job: Record, hosts: list[Host]) -> str:
+        asked, machine = whole_share(hosts), whole(self.world)
+        if asked.cpus <= machine.cpus and asked.memory <= machine.memory:
+            return "Training image download completed. Training in progress."
+        return (
+            f"Training in progress on what this machine has: {machine.cpus:g} vCPUs and {machine.memory >> 30} GiB "
+            f"of the {asked.cpus:g} and {asked.memory >> 30} that the request names."
+        )
+
+    def checkpoints_of(self, job: Record, host: Host) -> Checkpoints:
+        name = container.run_name(job, host)
+        if name not in self.checkpoints:
+            folder = self.world.compute.folder(name)
+            self.checkpoints[name] = Checkpoints.of(self.world.objects, job.spec["CheckpointConfig"], folder)
+        return self.checkpoints[name]
+
+    async def send_checkpoints(self, job: Record, hosts: list[Host], every: float) -> None:
+        for host in hosts if job.spec.get("CheckpointConfig") else ():
+            name = container.run_name(job, host)
+            now = self.world.clock.now()
+            if now - self.sent_at.get(name, 0) >= every:
+                await self.checkpoints_of(job, host).send()
+                self.sent_at[name] = now

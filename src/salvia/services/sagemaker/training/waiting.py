@@ -1,0 +1,49 @@
+"""Waiting: what a queued job is told, and how long Describe may wait for a client that does nothing but wait.
+
+SDK v2 asks for a job's status every 30 seconds and botocore's waiters every 30 to 60; answering them when the job has
+changed, instead of at once, saves their users that time. Nobody else is kept waiting: a client is recognised by what it
+says in its User-Agent.
+"""
+
+import asyncio
+import re
+
+from salvia.base.call import Call
+from salvia.ports.images import Readiness
+from salvia.ports.table import Record
+from salvia.resources.machine import Place
+from salvia.resources.world import World
+
+_SDK = re.compile(r"AWS-SageMaker-Python-SDK/(\d+)")
+_WAITER = re.compile(r"\bm/[^ ]*\bB\b")  # botocore's feature list; B: a waiter
+_BETWEEN_LOOKS = 0.02
+_V3_HOLD = 4.0  # SDK v3 shows progress every 5 seconds: never longer than it would have slept
+
+
+def message(readiness: Readiness, place: Place | None) -> str:
+    if place is None:
+        return readiness.message or "Preparing the instances for training"
+    jobs = "1 older job" if place.ahead == 1 else f"{place.ahead} older jobs"
+    return f"Waiting for room on this machine: {jobs} ahead in the queue"
+
+
+def waits(call: Call) -> bool:
+    agent = call.headers.get("user-agent", "")
+    return bool(_SDK.search(agent) or _WAITER.search(agent))
+
+
+async def settled(world: World, record: Record, call: Call) -> Record:
+    """The record as soon as its status changes, or as it is when the client has waited long enough."""
+    sdk = _SDK.search(call.headers.get("user-agent", ""))
+    brief = sdk is not None and int(sdk.group(1)) >= 3
+    until = world.clock.now() + min(world.settings.describe_hold_seconds, _V3_HOLD if brief else 1e9)
+    seen = record.status.get("SecondaryStatus")
+    while world.clock.now() < until:
+        await asyncio.sleep(_BETWEEN_LOOKS)
+        latest = await world.table.get(record.kind, record.account, record.region, record.key)
+        if latest is None or latest.state != record.state:
+            return latest or record
+        if brief and latest.status.get("SecondaryStatus") != seen:
+            return latest
+        record = latest
+    return record
