@@ -1,6 +1,5 @@
 """A Resource is one noun of an AWS API. Its verbs come from the service model; subclasses add only what is special."""
 
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
@@ -10,6 +9,7 @@ from salvia.base.errors import AwsError, InUse, ValidationError
 from salvia.model.shapes import ServiceModel
 from salvia.ports.table import Record
 from salvia.resources.derive import Derived, derive
+from salvia.resources.identity import Identity
 from salvia.resources.instances import Share
 from salvia.resources.listing import page
 from salvia.resources.reply import complete
@@ -40,6 +40,7 @@ class Resource:
         self.world = world
         stated = {name: getattr(type(self), name) for name in ("arn_member", "arn_type", "status_member")}
         self.model: Derived = derive(self.noun, model, stated)
+        self.identity = Identity(self.model)
 
     # ------------------------------------------------------------- what a subclass may say
 
@@ -75,13 +76,11 @@ class Resource:
         }
         shown = record.spec | envelope | record.status
         if self.model.status_member:
-            shown[self.model.status_member] = shown["_status"] = self.status_of(record)
+            # A wish to stop shows at once, whenever the loop gets to it.
+            stopping = record.wanted != "running" and record.state in self.unsettled
+            status = self.stopping_status if stopping else record.state
+            shown[self.model.status_member] = shown["_status"] = status
         return shown
-
-    def status_of(self, record: Record) -> str:
-        """The status a client sees: a wish to stop shows at once, whenever the loop gets to it."""
-        stopping = record.wanted != "running" and record.state in self.unsettled
-        return self.stopping_status if stopping else record.state
 
     # ------------------------------------------------------------- verbs, as the model names them
 
@@ -114,7 +113,7 @@ class Resource:
         record = await self.find(call)
         if record.state not in self.unsettled:
             raise ValidationError(
-                f"The request was rejected because the {self._words()} is in status {record.state}: only one that is "
+                f"The request was rejected because the {self.identity.words} is in status {record.state}: only one that is "
                 f"{' or '.join(sorted(self.unsettled))} can be stopped."
             )
         record.wanted = "stopped"
@@ -137,9 +136,9 @@ class Resource:
 
     async def make(self, scope: Scope, request: dict[str, Any], owner: str = "") -> Record:
         """Admit and insert. Raises the noun's own error when the name is taken."""
-        named = self._named(request, scope)
-        key = self.key(named)
-        arn = self.arn(scope, key)
+        named = self.identity.chosen(scope) | request
+        key = self.identity.key(named)
+        arn = self.identity.arn(scope, key)
         if await self.world.table.get(self.noun, scope.account, scope.region, key):
             raise self._taken(named, arn)
         spec = await self.admit(named, scope)
@@ -154,7 +153,7 @@ class Resource:
             modified=now,
             spec={name: value for name, value in spec.items() if name != "Tags"},
             status={},
-            name=self.name(named),
+            name=self.identity.name(named),
             state=self.initial_status,
             owner=owner,
             due=now,
@@ -167,40 +166,19 @@ class Resource:
 
     async def find(self, call: Call) -> Record:
         """The record that a request names. Raises the noun's own "not found"."""
-        key = self.key(call.params)
+        key = self.identity.key(call.params)
         record = await self.world.table.get(self.noun, call.account, call.region, key)
         if record is None:
             code, phrase = self.absent
-            raise AwsError(phrase.format(noun=self.noun, name=self.name(call.params)), code=code)
+            raise AwsError(phrase.format(noun=self.noun, name=self.identity.name(call.params)), code=code)
         return record
 
     def described(self, record: Record) -> dict[str, Any]:
         shown = self.view(record)
         return complete(self.model.described, shown) if self.model.described else shown
 
-    # ------------------------------------------------------------- identity
-
-    def name(self, members: Mapping[str, Any]) -> str:
-        return "/".join(str(members.get(member, "")).rpartition("/")[2] for member in self.model.identity)
-
-    def key(self, members: Mapping[str, Any]) -> str:
-        """SageMaker's names are unique, and its ARNs written, without regard to case."""
-        return self.name(members).lower()
-
-    def arn(self, scope: Scope, key: str) -> str:
-        return scope.arn(self.model.service, f"{self.model.arn_type}/{key}")
-
-    def _named(self, request: dict[str, Any], scope: Scope) -> dict[str, Any]:
-        """Members of the identity that the caller does not choose (DomainId, ...) are chosen here."""
-        fresh = f"{self.model.arn_type[:1]}-{secrets.token_hex(6)}"
-        chosen = {member: self.arn(scope, fresh) if member.endswith("Arn") else fresh for member in self.model.assigned}
-        return chosen | request
-
     def _taken(self, request: Mapping[str, Any], arn: str) -> AwsError:
-        return InUse(self.taken.format(noun=self.noun, name=self.name(request), arn=arn))
-
-    def _words(self) -> str:
-        return self.model.arn_type.replace("-", " ")
+        return InUse(self.taken.format(noun=self.noun, name=self.identity.name(request), arn=arn))
 
     async def _wish(self, record: Record) -> Answer:
         record.modified = record.due = self.world.clock.now()

@@ -1,0 +1,45 @@
+# Everything starts here. Each target does its own set-up: a machine needs only Python 3.11-3.13, make, and PyPI.
+PYTHON ?= python3
+UV := .uv/uv
+export UV_PYTHON_DOWNLOADS := never
+export UV_LINK_MODE ?= copy
+
+.PHONY: setup demo test check test-slow format docs benchmarks clean
+
+setup: .venv/bin/salvia        ## leaves .venv/bin/salvia
+
+$(UV): uv.lock tools/bootstrap.py
+	@$(PYTHON) tools/bootstrap.py
+	@touch $(UV)
+
+.venv/bin/salvia: pyproject.toml uv.lock | $(UV)
+	$(UV) sync --frozen --quiet --python $(PYTHON)
+	@touch .venv/bin/salvia
+
+demo: setup                    ## train a real model through the unmodified SageMaker SDK
+	.venv/bin/salvia demo
+
+check: setup                   ## format, lint, types, architecture
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-cache
+
+test: check                    ## everything that takes less than a few minutes
+	.venv/bin/pytest -m "not slow"
+
+test-slow: setup               ## unmodified clients, kill -9, fuzzing: starts servers, takes its time
+	.venv/bin/pytest -m slow
+
+format: setup
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+docs: setup                    ## write the generated pages
+	.venv/bin/salvia operations --markdown > docs/operations.md
+
+benchmarks: setup              ## each prints a ratio against a named peer
+	for folder in benchmarks/*/run.py; do .venv/bin/python $$folder || exit 1; done
+
+clean:
+	rm -rf .venv .uv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
