@@ -1,0 +1,35 @@
+"""A request and a response of the wire, free of any HTTP server."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+
+from salvia.base.call import FileBody
+
+Body = bytes | FileBody | AsyncIterator[bytes]
+
+
+@dataclass(slots=True)
+class Request:
+    """What a protocol parses. `path` and `query` are as they came, still percent-encoded.
+
+    `labels` are the decoded values of the path template's labels, `arguments` the decoded query string in its order,
+    `form` the arguments of the query protocol, from the query string or the body. Names of `headers` are lower-case.
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    arguments: list[tuple[str, str]] = field(default_factory=list)
+    form: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Response:
+    """Names of `headers` are lower-case. There is no Content-Length among them unless the operation named it."""
+
+    status: int
+    headers: dict[str, str]
+    body: Body = b""

@@ -1,0 +1,123 @@
+"""What the REST protocols put into the HTTP head: path labels, query string, headers and the status."""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+
+from salvia.model.shapes import OperationModel, Shape
+from salvia.wire.errors import Malformed
+from salvia.wire.message import Request
+from salvia.wire.protocols.scalars import read_text, write_text
+
+HEADER, QUERY_STRING, URI, HEADERS, STATUS = "header", "querystring", "uri", "headers", "statusCode"
+
+
+def read_head(request: Request, shape: Shape) -> dict[str, Any]:
+    """The members that stand in the head. Raises Malformed."""
+    result: dict[str, Any] = {}
+    arguments: dict[str, list[str]] = {}
+    for name, text in request.arguments:
+        arguments.setdefault(name, []).append(text)
+    for name, member in shape.members.items():
+        place = member.location
+        if place is None:
+            continue
+        wire = member.location_name or name
+        value: Any = None
+        if place == HEADER:
+            value = _header(member, request.headers.get(wire.lower()))
+        elif place == QUERY_STRING:
+            value = _argument(member, wire, arguments)
+        elif place == URI and wire in request.labels:
+            value = read_text(member, request.labels[wire])
+        elif place == HEADERS:
+            value = _prefixed(wire.lower(), request.headers)
+        if value is not None:
+            result[name] = value
+    return result
+
+
+def _header(member: Shape, text: str | None) -> Any:
+    if text is None:
+        return None
+    if member.jsonvalue:
+        try:
+            return orjson.loads(base64.b64decode(text, validate=True))
+        except (ValueError, binascii.Error) as error:
+            raise Malformed("a header is not Base64 of JSON") from error
+    if member.type != "list":
+        return read_text(member, text)
+    element = member.member
+    if element.type == "timestamp" and element.timestamp_format in {None, "rfc822"}:
+        # "Mon, 16 Dec 2019 23:48:18 GMT, ...": every second comma belongs to a date.
+        parts = re.split(r"(?<=GMT),", text)
+    else:
+        parts = _split(text)
+    return [read_text(element, part.strip()) for part in parts]
+
+
+def _split(text: str) -> list[str]:
+    if '"' not in text:
+        return text.split(",")
+    pieces = re.findall(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^,]*))\s*(?:,|$)', text)
+    found = [re.sub(r"\\(.)", r"\1", quoted) if quoted else plain for quoted, plain in pieces]
+    # The pattern also matches the nothing after the last element.
+    return found[:-1] if not text.rstrip().endswith(",") else found
+
+
+def _argument(member: Shape, wire: str, arguments: Mapping[str, list[str]]) -> Any:
+    if member.type == "map":
+        if member.value.type == "list":
+            return {name: [read_text(member.value.member, text) for text in texts] for name, texts in arguments.items()}
+        return {name: read_text(member.value, texts[0]) for name, texts in arguments.items()}
+    texts = arguments.get(wire)
+    if texts is None:
+        return None
+    if member.type == "list":
+        return [read_text(member.member, text) for text in texts]
+    return read_text(member, texts[0])
+
+
+def _prefixed(prefix: str, headers: Mapping[str, str]) -> dict[str, str] | None:
+    found = {name[len(prefix) :]: text for name, text in headers.items() if name.startswith(prefix)}
+    return found or None
+
+
+def write_head(operation: OperationModel, members: Mapping[str, Any]) -> tuple[int, dict[str, str]]:
+    status, headers = operation.response_code, dict[str, str]()
+    if operation.output is None:
+        return status, headers
+    shapes = operation.output.members
+    for name, value in members.items():
+        member = shapes.get(name)
+        if value is None or member is None or member.location is None:
+            continue
+        wire = (member.location_name or name).lower()
+        if member.location == STATUS:
+            status = int(value)
+        elif member.location == HEADERS:
+            headers |= {f"{wire}{key}".lower(): text for key, text in value.items() if text is not None}
+        elif member.location == HEADER:
+            headers[wire] = write_header(member, value)
+    return status, headers
+
+
+def write_header(member: Shape, value: Any) -> str:
+    if member.jsonvalue:
+        return base64.b64encode(orjson.dumps(value)).decode()
+    if member.type != "list":
+        return write_text(member, value, "rfc822")
+    return ", ".join(_written(member.member, value))
+
+
+def _written(element: Shape, values: Iterable[Any]) -> Iterable[str]:
+    for value in values:
+        if value is None:
+            continue
+        text = write_text(element, value, "rfc822")
+        quote = element.type == "string" and ('"' in text or "," in text)
+        yield '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"' if quote else text

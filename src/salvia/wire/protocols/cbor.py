@@ -1,0 +1,117 @@
+"""Smithy RPC v2 CBOR: the operation in the path, everything else in one CBOR document."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import cbor2
+
+from salvia.model.shapes import OperationModel, Shape
+from salvia.wire.errors import Failure, Malformed, message_member
+from salvia.wire.message import Request, Response
+from salvia.wire.protocols.document import Conversion, Conversions, mismatch
+
+_EPOCH_TAG = 1
+_MAX_DEPTH = 100
+
+
+def _refuse(*_: Any) -> Any:
+    raise Malformed("the only tag understood is 1, seconds since the epoch")
+
+
+# Everything else the library would build from a tag (shared references, big numbers, regular expressions, ...) has no
+# place in the protocol and would only be a way in.
+_TAGS = dict.fromkeys((0, 2, 3, 4, 5, 25, 28, 29, 30, 35, 36, 37, 100, 256, 258, 260, 261, 1004, 43000, 55799), _refuse)
+
+
+def _epoch(value: Any, _immutable: bool = False) -> Any:
+    return cbor2.CBORTag(_EPOCH_TAG, value)
+
+
+def decode(body: bytes) -> Any:
+    """An empty body is an empty document. Timestamps stay tagged, so that nothing else passes for one."""
+    if not body:
+        return {}
+    try:
+        return cbor2.loads(
+            body, tag_hook=_refuse, semantic_decoders={**_TAGS, _EPOCH_TAG: _epoch}, max_depth=_MAX_DEPTH
+        )
+    except (cbor2.CBORError, ValueError, TypeError, OverflowError, MemoryError) as error:
+        raise Malformed(f"the body is not CBOR: {error}") from error
+
+
+def _reader(shape: Shape) -> Conversion | None:
+    if shape.type == "timestamp":
+        return _read_timestamp
+    types = _TYPES.get(shape.type)
+    if types is None:
+        return None
+
+    def check(value: Any) -> Any:
+        if type(value) not in types:
+            raise mismatch(shape, value)
+        return value
+
+    return check
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "character": (str,),
+    "integer": (int,),
+    "long": (int,),
+    "float": (float, int),
+    "double": (float, int),
+    "boolean": (bool,),
+    "blob": (bytes,),
+}
+
+
+def _read_timestamp(value: Any) -> float:
+    if not isinstance(value, cbor2.CBORTag) or type(value.value) not in (int, float) or not math.isfinite(value.value):
+        raise Malformed("a timestamp is a finite number under tag 1")
+    seconds: float = value.value
+    return seconds
+
+
+def _writer(shape: Shape) -> Conversion | None:
+    if shape.type == "timestamp":
+        return lambda value: cbor2.CBORTag(_EPOCH_TAG, float(value))
+    if shape.type in {"float", "double"}:
+        return float
+    return None
+
+
+READ = Conversions(_reader, by_wire=True)
+WRITE = Conversions(_writer, by_wire=False)
+
+
+class Cbor:
+    malformed = "SerializationException"
+    content_type = "application/cbor"
+
+    def parse(self, request: Request, operation: OperationModel) -> dict[str, Any]:
+        document = decode(request.body)
+        if operation.input is None:
+            return {}
+        params: dict[str, Any] = READ.body(operation.input)(document)
+        return params
+
+    def serialize(self, operation: OperationModel, members: Mapping[str, Any], request_id: str) -> Response:
+        headers = {"smithy-protocol": "rpc-v2-cbor", "x-amzn-requestid": request_id}
+        if operation.output is None:
+            return Response(operation.response_code, headers)
+        headers["content-type"] = self.content_type
+        return Response(operation.response_code, headers, cbor2.dumps(WRITE.body(operation.output)(members)))
+
+    def error(self, failure: Failure, request_id: str) -> Response:
+        headers = {
+            "smithy-protocol": "rpc-v2-cbor",
+            "x-amzn-requestid": request_id,
+            "content-type": self.content_type,
+        }
+        if failure.query_compatible:
+            headers["x-amzn-query-error"] = f"{failure.query_code};{'Sender' if failure.sender_fault else 'Receiver'}"
+        members = WRITE.body(failure.shape)(failure.members) if failure.shape is not None else dict(failure.members)
+        document = {"__type": failure.code, **members, message_member(failure.shape): failure.message}
+        return Response(failure.status, headers, cbor2.dumps(document))

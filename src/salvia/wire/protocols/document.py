@@ -1,0 +1,132 @@
+"""Trees of dicts and lists, walked along a shape: what the JSON and CBOR protocols share.
+
+A conversion is compiled once for each shape: a function from the decoded body to params, or from a result to what is
+encoded. Walking the shape anew for each request would cost four times as much.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from salvia.model.shapes import Shape
+from salvia.wire.errors import Malformed
+
+Conversion = Callable[[Any], Any]
+
+_CALLED = {
+    dict: "a structure or map",
+    list: "a list",
+    str: "a string",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    bytes: "a blob",
+}
+
+
+def mismatch(shape: Shape, value: object) -> Malformed:
+    wanted = "a structure or map" if shape.type in {"structure", "map"} else f"a {shape.type}"
+    return Malformed(f"{_CALLED.get(type(value), 'a value')} cannot be converted to {wanted}")
+
+
+class Conversions:
+    """`scalar` gives the conversion of a scalar shape, None to pass it on unchanged.
+
+    `by_wire` looks members up by their names on the wire and gives the model's names (reading); otherwise the other way
+    round (writing). Members that are None, or that the model does not know, are left out.
+    """
+
+    def __init__(self, scalar: Callable[[Shape], Conversion | None], *, by_wire: bool) -> None:
+        self._scalar = scalar
+        self._by_wire = by_wire
+        self._made: dict[Shape, Conversion | None] = {}
+        self._bodies: dict[Shape, Conversion] = {}
+
+    def of(self, shape: Shape) -> Conversion | None:
+        if shape in self._made:
+            return self._made[shape]
+        if shape.type == "structure":
+            # Noted before its members are looked at: a shape may contain itself.
+            self._made[shape] = made = self._deferred(shape) if not shape.document else None
+        elif shape.type == "list":
+            self._made[shape] = made = self._list(shape)
+        elif shape.type == "map":
+            self._made[shape] = made = self._map(shape)
+        else:
+            self._made[shape] = made = self._scalar(shape)
+        return made
+
+    def body(self, shape: Shape) -> Conversion:
+        """The structure's members that have no place in the HTTP head, as one document."""
+        made = self._bodies.get(shape)
+        if made is None:
+            members = {name: member for name, member in shape.members.items() if member.location is None}
+            made = self._bodies[shape] = self._structure(shape, members)
+        return made
+
+    def _deferred(self, shape: Shape) -> Conversion:
+        convert: Conversion | None = None
+
+        def first(value: Any) -> Any:
+            nonlocal convert
+            if convert is None:
+                convert = self._structure(shape, shape.members)
+            return convert(value)
+
+        return first
+
+    def _structure(self, shape: Shape, members: Mapping[str, Shape]) -> Conversion:
+        by_wire = self._by_wire
+        table: dict[str, tuple[str, Conversion | None]] = {}
+        for name, member in members.items():
+            wire = member.location_name or name
+            looked_up, given = (wire, name) if by_wire else (name, wire)
+            table[looked_up] = (given, self.of(member))
+        find = table.get
+
+        def convert(value: Any) -> dict[str, Any]:
+            if type(value) is not dict and not isinstance(value, Mapping):
+                raise mismatch(shape, value)
+            result: dict[str, Any] = {}
+            for name, item in value.items():
+                if item is not None and (found := find(name)):
+                    result[found[0]] = item if found[1] is None else found[1](item)
+            return result
+
+        return convert
+
+    def _list(self, shape: Shape) -> Conversion:
+        # Asked for at the first element: a list may contain itself through its members.
+        by_wire = self._by_wire
+        unknown = object()
+        member: Any = unknown
+
+        def convert(value: Any) -> list[Any]:
+            nonlocal member
+            if not isinstance(value, list | tuple):
+                raise mismatch(shape, value)
+            if member is unknown:
+                member = self.of(shape.member)
+            if None in value:
+                if by_wire:
+                    raise Malformed("null cannot stand in a list")
+                value = [item for item in value if item is not None]
+            return list(value) if member is None else [member(item) for item in value]
+
+        return convert
+
+    def _map(self, shape: Shape) -> Conversion:
+        unknown = object()
+        entry: Any = unknown
+
+        def convert(value: Any) -> dict[str, Any]:
+            nonlocal entry
+            if type(value) is not dict and not isinstance(value, Mapping):
+                raise mismatch(shape, value)
+            if entry is unknown:
+                entry = self.of(shape.value)
+            kept = {name: item for name, item in value.items() if item is not None}
+            if not all(type(name) is str for name in kept):
+                raise Malformed("the keys of a map are strings")
+            return kept if entry is None else {name: entry(item) for name, item in kept.items()}
+
+        return convert

@@ -1,0 +1,78 @@
+"""REST with JSON bodies."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from salvia.model.shapes import OperationModel, Shape
+from salvia.wire.errors import Failure, Malformed
+from salvia.wire.message import Body, Request, Response
+from salvia.wire.protocols import json
+from salvia.wire.protocols.bindings import read_head, write_head
+
+
+class RestJson:
+    malformed = "SerializationException"
+    content_type = "application/json"
+
+    def parse(self, request: Request, operation: OperationModel) -> dict[str, Any]:
+        shape = operation.input
+        if shape is None:
+            return {}
+        params = read_head(request, shape)
+        if shape.payload:
+            value = _read_payload(shape.members[shape.payload], request.body)
+            return params if value is None else {**params, shape.payload: value}
+        if any(member.location is None for member in shape.members.values()):
+            params |= json.READ.body(shape)(json.decode(request.body))
+        return params
+
+    def serialize(self, operation: OperationModel, members: Mapping[str, Any], request_id: str) -> Response:
+        status, headers = write_head(operation, members)
+        headers["x-amzn-requestid"] = request_id
+        shape = operation.output
+        if shape is None:
+            return Response(status, headers)
+        if shape.payload:
+            kind, body = _write_payload(shape.members[shape.payload], members.get(shape.payload))
+            headers.setdefault("content-type", kind)
+            return Response(status, headers, body)
+        headers.setdefault("content-type", self.content_type)
+        return Response(status, headers, json.encode(json.WRITE.body(shape)(members)))
+
+    def error(self, failure: Failure, request_id: str) -> Response:
+        headers = {
+            "content-type": self.content_type,
+            "x-amzn-requestid": request_id,
+            "x-amzn-errortype": failure.code,
+        }
+        return Response(failure.status, headers, json.encode(json.error_document(failure)))
+
+
+def _read_payload(shape: Shape, body: bytes) -> Any:
+    if shape.type == "blob":
+        return body
+    if shape.type == "string":
+        return read_string(body)
+    if not body:
+        return None
+    document = json.decode(body)
+    convert = json.READ.of(shape)
+    return document if convert is None else convert(document)
+
+
+def read_string(body: bytes) -> str | None:
+    try:
+        return body.decode() if body else None
+    except UnicodeDecodeError as error:
+        raise Malformed("the body is not UTF-8") from error
+
+
+def _write_payload(shape: Shape, value: Any) -> tuple[str, Body]:
+    if value is None:
+        return "application/json", b"{}" if shape.type == "structure" else b""
+    if shape.type == "string":
+        return "text/plain", value.encode() if isinstance(value, str) else value
+    if shape.type == "blob":
+        return "application/octet-stream", value
+    convert = json.WRITE.of(shape)
+    return "application/json", json.encode(value if convert is None else convert(value))
