@@ -3,8 +3,7 @@
 from salvia.resources.reply import complete
 from tests.fakes import MODELS
 
-DESCRIBED = MODELS.service("sagemaker").operation("DescribeTrainingJob").output
-assert DESCRIBED is not None
+DESCRIBED = MODELS.service("sagemaker").shape("DescribeTrainingJobResponse")
 
 
 def test_members_the_model_does_not_know_stay_inside() -> None:

@@ -22,9 +22,7 @@ async def jobs(tmp_path: Path) -> Bench:
 
 
 async def found(bench: Bench, expression: dict[str, Any] | None = None, **params: Any) -> list[str]:
-    call = fakes.call(
-        "Search", Resource="TrainingJob", **({"SearchExpression": expression} if expression else {}), **params
-    )
+    call = fakes.call("Search", Resource="TrainingJob", SearchExpression=expression or {}, **params)
     return [result["TrainingJob"]["TrainingJobName"] for result in (await search(bench.world, call))["Results"]]
 
 
