@@ -1,0 +1,106 @@
+"""What any SageMaker user writes: the unmodified SDK uploads data, trains built-in XGBoost and fetches the model.
+
+Nothing here knows of Salvia. Run against AWS it would do the same; the environment variables decide where it goes.
+Usage: train.py FOLDER REPORT, where FOLDER holds abalone.csv. Writes what it saw to REPORT as JSON.
+"""
+
+import csv
+import io
+import json
+import random
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import boto3
+import sagemaker
+from sagemaker.estimator import Estimator
+from sagemaker.inputs import TrainingInput
+
+# The hyperparameters of AWS's own notebook "Regression with Amazon SageMaker XGBoost algorithm".
+HYPERPARAMETERS = {
+    "objective": "reg:squarederror",
+    "num_round": 50,
+    "max_depth": 5,
+    "eta": 0.2,
+    "gamma": 4,
+    "min_child_weight": 6,
+    "subsample": 0.7,
+}
+SEX = {"M": 1, "F": 2, "I": 3}
+
+
+def main(folder: Path, report: Path) -> None:
+    seen: dict[str, object] = {}
+    started = time.monotonic()
+    session = sagemaker.Session()
+    role = sagemaker.get_execution_role(session)
+    seen["session"] = time.monotonic() - started
+    train, validation = split(rows(folder / "abalone.csv"))
+
+    moment = time.monotonic()
+    channels = {name: upload(session, name, part) for name, part in (("train", train), ("validation", validation))}
+    seen["upload"] = time.monotonic() - moment
+
+    estimator = Estimator(
+        image_uri=sagemaker.image_uris.retrieve("xgboost", session.boto_region_name, "1.7-1"),
+        role=role,
+        instance_count=1,
+        instance_type="ml.m5.large",
+        base_job_name="abalone",
+        sagemaker_session=session,
+        hyperparameters=HYPERPARAMETERS,
+    )
+    moment = time.monotonic()
+    estimator.fit(channels, logs=True)
+    seen["fit"] = time.monotonic() - moment
+
+    moment = time.monotonic()
+    bucket, _, key = estimator.model_data.removeprefix("s3://").partition("/")
+    artefact = boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    with tarfile.open(fileobj=io.BytesIO(artefact)) as tar:
+        seen["files"] = tar.getnames()
+    seen["fetch"] = time.monotonic() - moment
+
+    job = estimator.latest_training_job.describe()
+    seen["metrics"] = {metric["MetricName"]: metric["Value"] for metric in job["FinalMetricDataList"]}
+    seen["model"] = estimator.model_data
+    seen["job"] = job["TrainingJobName"]
+    seen["bytes"] = len(artefact)
+    seen["to_first_line"] = first_line(job) - job["CreationTime"].timestamp()
+    seen["whole_job"] = (job["TrainingEndTime"] - job["CreationTime"]).total_seconds()
+    report.write_text(json.dumps(seen))
+
+
+def rows(path: Path) -> list[list[str]]:
+    """The label first, then the features, the sex as a number, as the built-in algorithm wants it."""
+    with path.open() as file:
+        return [[line[-1], str(SEX[line[0]]), *line[1:-1]] for line in csv.reader(file) if line]
+
+
+def split(table: list[list[str]]) -> tuple[list[list[str]], list[list[str]]]:
+    random.Random(0).shuffle(table)
+    cut = len(table) * 4 // 5
+    return table[:cut], table[cut:]
+
+
+def upload(session: sagemaker.Session, name: str, part: list[list[str]]) -> TrainingInput:
+    text = "\n".join(",".join(row) for row in part)
+    uri = session.upload_string_as_file_body(text, session.default_bucket(), f"abalone/{name}/{name}.csv")
+    return TrainingInput(uri, content_type="text/csv")
+
+
+def first_line(job: dict[str, object]) -> float:
+    """When the algorithm first spoke, as CloudWatch Logs tells it."""
+    logs = boto3.client("logs")
+    group = "/aws/sagemaker/TrainingJobs"
+    streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{job['TrainingJobName']}/")
+    events = logs.get_log_events(
+        logGroupName=group, logStreamName=streams["logStreams"][0]["logStreamName"], startFromHead=True, limit=1
+    )
+    return events["events"][0]["timestamp"] / 1000
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
