@@ -17,7 +17,7 @@ class Caller:
 
     `arn` is what GetCallerIdentity reports; `principal_arn` the IAM role or user whose policies apply
     (for an assumed role, the role). `root` callers are never refused by policy. `session_policy` is "" or a JSON list
-    of policy documents that limit a temporary session to what they allow (an empty list allows nothing).
+    of policies' texts that limit a temporary session to what they allow (an empty list allows nothing).
     """
 
     account: str
@@ -28,6 +28,7 @@ class Caller:
     root: bool = False
     session_policy: str = ""
     session_tags: tuple[tuple[str, str], ...] = ()
+    transitive_tags: tuple[str, ...] = ()  # keys of session tags that go on to the next role
     source_identity: str = ""
 
 
@@ -57,6 +58,8 @@ class Call:
     request_id: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)  # lower-case names
     body: Stream | None = None  # where the input shape has a streaming payload member
+    source_ip: str = ""  # the peer's address, for the condition key aws:SourceIp; "" when unknown
+    secure: bool = False  # it came over TLS
 
     @property
     def account(self) -> str:

@@ -259,7 +259,8 @@ def _credential(record: Record) -> Credential | None:
     if not spec["Active"]:
         return None
     known = dict(spec["Caller"])
-    known["session_tags"] = tuple((key, value) for key, value in known.get("session_tags", ()))
+    known["session_tags"] = tuple((key, value) for key, value in known["session_tags"])
+    known["transitive_tags"] = tuple(known["transitive_tags"])
     return Credential(record.key, spec["Secret"], Caller(**known), spec.get("Token"), spec.get("Expires"))
 
 

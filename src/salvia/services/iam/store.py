@@ -1,0 +1,48 @@
+"""Writes to IAM's records: each tells the cache of principals that something changed."""
+
+from dataclasses import replace
+
+from salvia.ports.table import Query, Record
+from salvia.resources.world import World
+from salvia.services.iam.errors import ConcurrentModification
+
+_CHUNK = 500
+
+
+async def insert(world: World, record: Record) -> bool:
+    """False when the name is taken."""
+    done = await world.table.insert(record)
+    changed(world)
+    return done
+
+
+async def save(world: World, record: Record) -> None:
+    """Raises ConcurrentModification when another request saved or deleted the record since it was read."""
+    record.modified = world.clock.now()
+    done = await world.table.save_wish(record)
+    changed(world)
+    if not done:
+        raise ConcurrentModification
+
+
+async def remove(world: World, record: Record) -> bool:
+    done = await world.table.delete(record)
+    changed(world)
+    return done
+
+
+async def every(world: World, query: Query) -> list[Record]:
+    """All records of the query by name, however many pages they take."""
+    found: list[Record] = []
+    query = replace(query, sort="name", descending=False, limit=_CHUNK)
+    while True:
+        chunk = await world.table.select(query)
+        found += chunk
+        if len(chunk) < _CHUNK:
+            return found
+        query = replace(query, after=(chunk[-1].name, chunk[-1].key))
+
+
+def changed(world: World) -> None:
+    """What was remembered of principals no longer holds (services/iam/principal.py)."""
+    world.parts["iam_changes"] = world.parts.get("iam_changes", 0) + 1
