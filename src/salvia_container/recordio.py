@@ -1,0 +1,337 @@
+"""recordio-protobuf: rows of numbers as SageMaker's algorithms and SDKs exchange them.
+
+A file is a chain of frames: magic 0xCED7230A, the payload's length (both 32 bits, little-endian), the payload, and zeros
+up to a multiple of 4. A payload is a protobuf message `aialgs.data.Record`:
+
+    Record   1: map<string, Value> features    2: map<string, Value> label    3: uid  4: metadata  5: configuration
+    Value    2: Float32Tensor   3: Float64Tensor   7: Int32Tensor   9: Bytes
+    Tensor   1: values (packed)   2: keys (packed uint64; present: the row is sparse)   3: shape (packed uint64)
+
+Vectors stand under the map key "values". Dense rows of one width have the same bytes but for their numbers, so runs of
+them are read and written as one array; all other rows go through a plain parser.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+MAGIC = 0xCED7230A
+Floats = npt.NDArray[np.float32]
+
+_FLOAT32, _FLOAT64, _INT32 = 2, 3, 7  # field numbers of Value's tensors
+_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5  # protobuf wire types
+_SIZES = {_FIXED64: 8, _FIXED32: 4}
+
+
+class Malformed(ValueError):
+    """The bytes are not recordio-protobuf; the message says where and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Rows in file order: `features` (n, d) dense or CSR; `label` (n,), or None when no record has one."""
+
+    features: Floats | sp.csr_matrix
+    label: Floats | None
+
+
+def read(data: bytes | memoryview) -> Records:
+    """Decodes a whole file. Sparse rows may differ in width (the widest counts), dense ones may not. May raise Malformed."""
+    rows = _Rows()
+    view = memoryview(data).cast("B")
+    offset = 0
+    while offset < len(view):
+        offset = _read_run(view, offset, rows)
+    return rows.gather()
+
+
+def write_dense(features: Floats, label: Floats | None = None) -> bytes:
+    """Encodes (n, d) float32 rows, byte for byte as protobuf's own serialiser would."""
+    values = np.ascontiguousarray(features, dtype="<f4")
+    width = values.shape[1]
+    frame, at, label_at = _dense_frame(width, labelled=label is not None)
+    out = np.tile(np.frombuffer(frame, np.uint8), (len(values), 1))
+    out[:, at : at + 4 * width] = values.view(np.uint8)
+    if label is not None:
+        out[:, label_at : label_at + 4] = np.ascontiguousarray(label, "<f4").reshape(-1, 1).view(np.uint8)
+    return out.tobytes()
+
+
+def write_sparse(features: sp.csr_matrix, label: Floats | None = None) -> bytes:
+    """Encodes the rows of a CSR matrix, each with its keys and its shape."""
+    shape = _packed([features.shape[1]])
+    out = bytearray()
+    for row in range(features.shape[0]):
+        start, end = features.indptr[row], features.indptr[row + 1]
+        keys = _packed(features.indices[start:end].tolist())
+        values = features.data[start:end].astype("<f4").tobytes()
+        tensor = (_chunk(1, values) if values else b"") + (_chunk(2, keys) if keys else b"") + _chunk(3, shape)
+        record = _chunk(1, _chunk(1, b"values") + _chunk(2, _chunk(_FLOAT32, tensor)))
+        if label is not None:
+            record += _vector(2, struct.pack("<f", label[row]))
+        out += _frame(record)
+    return bytes(out)
+
+
+@dataclass(slots=True)
+class _Tensor:
+    values: Floats
+    keys: npt.NDArray[np.int64] | None = None
+    width: int = 0  # from `shape`; 0 when the record does not say
+    at: int = -1  # where packed float32 values begin in the payload; -1 when they are of another kind
+
+
+@dataclass(slots=True)
+class _Rows:
+    """Blocks of rows in file order; labels are kept beside them, for each row or for none."""
+
+    blocks: list[tuple[Floats, npt.NDArray[np.int64] | None, int]] = field(default_factory=list)
+    labels: list[Floats] = field(default_factory=list)
+    count: int = 0
+
+    def add_dense(self, block: Floats, label: Floats | None) -> None:
+        self.blocks.append((block, None, block.shape[1]))
+        self._add_label(label, len(block))
+
+    def add_row(self, tensor: _Tensor, label: Floats | None) -> None:
+        sparse = tensor.keys is not None or (tensor.width > 0 and tensor.values.size == 0)
+        if not sparse:
+            return self.add_dense(tensor.values.reshape(1, -1), label)
+        keys = tensor.keys if tensor.keys is not None else np.empty(0, np.int64)
+        if len(keys) != len(tensor.values):
+            raise Malformed(f"record {self.count + 1} has {len(tensor.values)} values for {len(keys)} keys")
+        width = max(tensor.width, int(keys.max()) + 1 if len(keys) else 0)
+        self.blocks.append((tensor.values, keys, width))
+        self._add_label(label, 1)
+        return None
+
+    def gather(self) -> Records:
+        label = np.concatenate(self.labels) if self.labels else None
+        if label is not None and len(label) != self.count:
+            raise Malformed(f"{len(label)} labels for {self.count} records")
+        if any(keys is not None for _, keys, _ in self.blocks):
+            return Records(self._sparse(), label)
+        widths = {width for _, _, width in self.blocks}
+        if len(widths) > 1:
+            raise Malformed(f"dense records differ in their number of features: {sorted(widths)}")
+        blocks = [block for block, _, _ in self.blocks]
+        features = np.concatenate(blocks) if len(blocks) > 1 else blocks[0] if blocks else np.empty((0, 0), np.float32)
+        return Records(features, label)
+
+    def _add_label(self, label: Floats | None, rows: int) -> None:
+        self.count += rows
+        if label is not None:
+            self.labels.append(label)
+
+    def _sparse(self) -> sp.csr_matrix:
+        width = max(width for _, _, width in self.blocks)
+        values, keys, counts = [], [], []
+        for block, block_keys, block_width in self.blocks:
+            values.append(block.reshape(-1))
+            dense_keys = (
+                np.tile(np.arange(block_width, dtype=np.int64), len(block)) if block_keys is None else block_keys
+            )
+            keys.append(dense_keys)
+            counts.extend([block_width] * len(block) if block_keys is None else [len(block_keys)])
+        pointers = np.concatenate([[0], np.cumsum(counts)])
+        return sp.csr_matrix((np.concatenate(values), np.concatenate(keys), pointers), shape=(self.count, width))
+
+
+def _read_run(view: memoryview, offset: int, rows: _Rows) -> int:
+    """Reads one record and every following one that has the same skeleton; returns the offset behind them."""
+    payload = _payload(view, offset)
+    features, label = _record(payload, rows.count + 1)
+    stride = 8 + -(-len(payload) // 4) * 4
+    fast = features.at >= 0 and features.keys is None and (label is None or label.at >= 0)
+    if not fast or (label is not None and label.values.size != 1):
+        rows.add_row(features, None if label is None else label.values[:1])
+        return offset + stride
+    holes = [(8 + features.at, features.values.size)] + ([(8 + label.at, 1)] if label is not None else [])
+    block = _same_skeleton(view, offset, stride, holes)
+    at, width = holes[0]
+    dense = block[:, at : at + 4 * width].copy().view("<f4")
+    labels = block[:, holes[1][0] : holes[1][0] + 4].copy().view("<f4")[:, 0] if label is not None else None
+    rows.add_dense(dense, labels)
+    return offset + stride * len(block)
+
+
+def _same_skeleton(view: memoryview, offset: int, stride: int, holes: list[tuple[int, int]]) -> npt.NDArray[np.uint8]:
+    """The run of frames from `offset` on whose bytes outside the holes (byte offset, float count) are all the same."""
+    available = (len(view) - offset) // stride
+    frames = np.frombuffer(view, np.uint8, available * stride, offset).reshape(available, stride)
+    fixed = []
+    start = 0
+    for at, floats in sorted(holes):
+        fixed.append(slice(start, at))
+        start = at + 4 * floats
+    fixed.append(slice(start, stride))
+    length = 1
+    step = 16  # grows while rows agree, so that a file of irregular rows is not scanned again and again
+    while length < available:
+        window = frames[length : length + step]
+        same = np.ones(len(window), bool)
+        for part in fixed:
+            same &= (window[:, part] == frames[0, part]).all(axis=1)
+        if not same.all():
+            return frames[: length + int(np.argmin(same))]
+        length += len(window)
+        step *= 4
+    return frames[:length]
+
+
+def _payload(view: memoryview, offset: int) -> memoryview:
+    if len(view) - offset < 8:
+        raise Malformed(f"truncated record header at byte {offset}")
+    magic, length = struct.unpack_from("<II", view, offset)
+    if magic != MAGIC:
+        raise Malformed(f"no RecordIO magic number at byte {offset}")
+    if offset + 8 + length > len(view):
+        raise Malformed(f"truncated record at byte {offset}")
+    return view[offset + 8 : offset + 8 + length]
+
+
+def _record(payload: memoryview, number: int) -> tuple[_Tensor, _Tensor | None]:
+    features = label = None
+    try:
+        for tag, _, start, end in _fields(payload, 0, len(payload)):
+            if tag in (1, 2):
+                tensor = _entry(payload, start, end)
+                if tag == 1:
+                    features = tensor or features
+                else:
+                    label = tensor or label
+    except IndexError as error:
+        raise Malformed(f"record {number} is not a protobuf Record") from error
+    if features is None:
+        raise Malformed(f'record {number} has no features under the key "values"')
+    return features, label
+
+
+def _entry(payload: memoryview, start: int, end: int) -> _Tensor | None:
+    """One entry of a map<string, Value>, if its key is "values"."""
+    key = b""
+    value = None
+    for tag, _, begin, stop in _fields(payload, start, end):
+        if tag == 1:
+            key = bytes(payload[begin:stop])
+        elif tag == 2:
+            value = (begin, stop)
+    if key != b"values" or value is None:
+        return None
+    for tag, _, begin, stop in _fields(payload, *value):
+        if tag in (_FLOAT32, _FLOAT64, _INT32):
+            return _tensor(payload, tag, begin, stop)
+    return _Tensor(np.empty(0, np.float32))
+
+
+def _tensor(payload: memoryview, kind: int, start: int, end: int) -> _Tensor:
+    values: list[Floats] = []
+    keys: list[npt.NDArray[np.int64]] = []
+    shape: list[npt.NDArray[np.int64]] = []
+    at = -1
+    for tag, wire, begin, stop in _fields(payload, start, end):
+        if tag == 1:
+            values.append(_numbers(payload, kind, wire, begin, stop))
+            at = begin if kind == _FLOAT32 and len(values) == 1 and not keys and not shape else -1
+        elif tag == 2:
+            keys.append(_varints(payload[begin:stop]))
+        elif tag == 3:
+            shape.append(_varints(payload[begin:stop]))
+    if keys or shape:
+        at = -1
+    width = int(np.concatenate(shape)[-1]) if shape else 0
+    return _Tensor(
+        values=np.concatenate(values) if values else np.empty(0, np.float32),
+        keys=np.concatenate(keys) if keys else None,
+        width=width,
+        at=at,
+    )
+
+
+def _numbers(payload: memoryview, kind: int, wire: int, start: int, end: int) -> Floats:
+    if kind == _INT32 or wire == _VARINT:
+        return _varints(payload[start:end]).astype(np.float32)
+    size = 4 if kind == _FLOAT32 else 8
+    if (end - start) % size:
+        raise IndexError  # not a whole number of floats: the caller names the record
+    return np.frombuffer(payload[start:end], "<f4" if kind == _FLOAT32 else "<f8").astype(np.float32)
+
+
+def _fields(payload: memoryview, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """The fields of a message: (number, wire type, start and end of its content). A varint's content is its bytes."""
+    while start < end:
+        key, start = _varint(payload, start)
+        wire = key & 7
+        if wire == _LENGTH:
+            length, start = _varint(payload, start)
+            stop = start + length
+        elif wire == _VARINT:
+            _, stop = _varint(payload, start)
+        elif wire in _SIZES:
+            stop = start + _SIZES[wire]
+        else:
+            raise IndexError
+        if stop > end:
+            raise IndexError
+        yield key >> 3, wire, start, stop
+        start = stop
+
+
+def _varint(payload: memoryview, start: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = payload[start]
+        start += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, start
+        shift += 7
+
+
+def _varints(data: memoryview) -> npt.NDArray[np.int64]:
+    """Decodes packed varints at once. Negative int32s come as 64-bit two's complement and stay negative."""
+    raw = np.frombuffer(data, np.uint8)
+    if not len(raw):
+        return np.empty(0, np.int64)
+    last = raw < 0x80
+    if not last[-1]:
+        raise IndexError
+    ends = np.flatnonzero(last)
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    place = np.arange(len(raw)) - np.repeat(starts, ends - starts + 1)
+    parts = (raw & 0x7F).astype(np.uint64) << (7 * place).astype(np.uint64)
+    return np.add.reduceat(parts, starts).astype(np.int64)
+
+
+def _dense_frame(width: int, *, labelled: bool) -> tuple[bytes, int, int]:
+    """A frame of zeros, and where in it the features and the label stand."""
+    features = _vector(1, bytes(4 * width))
+    label = _vector(2, bytes(4)) if labelled else b""
+    return _frame(features + label), 8 + len(features) - 4 * width, 8 + len(features) + len(label) - 4
+
+
+def _vector(tag: int, floats: bytes) -> bytes:
+    return _chunk(tag, _chunk(1, b"values") + _chunk(2, _chunk(_FLOAT32, _chunk(1, floats))))
+
+
+def _frame(payload: bytes) -> bytes:
+    return struct.pack("<II", MAGIC, len(payload)) + payload + bytes(-len(payload) % 4)
+
+
+def _chunk(tag: int, content: bytes) -> bytes:
+    return _packed([tag << 3 | _LENGTH]) + _packed([len(content)]) + content
+
+
+def _packed(numbers: list[int]) -> bytes:
+    out = bytearray()
+    for number in numbers:
+        rest = number
+        while rest > 0x7F:
+            out.append(rest & 0x7F | 0x80)
+            rest >>= 7
+        out.append(rest)
+    return bytes(out)
