@@ -31,7 +31,8 @@ class RunSpec:
 class Run:
     """What is observed of a run. `exit_code` is None while it runs; a signal's number is negative.
 
-    `cause` says what the exit code cannot: "OutOfMemory", "Lost" (its supervisor died with the machine), or "".
+    `cause` says what the exit code cannot: "OutOfMemory", "Lost" (its supervisor died with the machine),
+    "NotStarted" (user code never ran; the log says why), or "".
     """
 
     name: str
@@ -39,6 +40,10 @@ class Run:
     exit_code: int | None = None
     ended: float | None = None
     cause: str = ""
+
+
+class CannotLaunchError(RuntimeError):
+    """A run cannot be started on this machine, however often it is asked; the text says why, in words for a FailureReason."""
 
 
 class Compute(Protocol):

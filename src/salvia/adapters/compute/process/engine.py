@@ -1,0 +1,212 @@
+"""Compute on this machine: runs are forked from template processes and looked after by supervisors of their own."""
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+from salvia.adapters.compute.process import groups
+from salvia.adapters.compute.process.ends import Ends
+from salvia.adapters.compute.process.folders import RunFolders
+from salvia.adapters.compute.process.template import Readings, Template
+from salvia.adapters.images.environment import Environment
+from salvia.ports.compute import CannotLaunchError, Run, RunSpec
+from salvia_container.launch import root
+from salvia_container.launch.request import Descriptors, Request, write
+
+IDLE_SECONDS = 600.0  # how long a template that nobody asks is kept
+_TIDY_SECONDS = 30.0
+_FIRST_UID = 1_000_000_000  # runs of a root server have uids from here on, one each
+_ALL_UIDS = 4294967295  # the size of the first user namespace
+_NOBODY = 65534
+
+
+class Process:
+    """Compute in processes of this machine. Use it from one event loop; several servers may share one `data` folder.
+
+    Everything about a run is in `data`/runs/<name>; see docs/runs.md. `find_environment` maps Image.name to an Environment
+    and raises LookupError for a name it does not know.
+    """
+
+    def __init__(self, data: Path, find_environment: Callable[[str], Environment]) -> None:
+        self._folders = RunFolders(data / "runs")
+        self._find_environment = find_environment
+        self._templates: dict[tuple[str, bool], Template] = {}
+        self._calls: list[Callable[[str], None]] = []
+        self._ends = Ends(self._folders, self._tell)
+        self._tidying: asyncio.TimerHandle | None = None
+        self._group = groups.memory_parent(data)
+
+    def folder(self, name: str) -> Path:
+        return self._folders.path(name) / "ml"
+
+    async def find(self, name: str) -> Run | None:
+        run = self._folders.observe(name)
+        if run is not None and run.exit_code is None:
+            self._ends.watch(name)
+        return run
+
+    async def launch(self, spec: RunSpec) -> Run:
+        """Raises CannotLaunchError when this machine will not, however often it is asked."""
+        self._folders.make(spec.name)
+        run = await self.find(spec.name)
+        if run is not None:
+            return run
+        template, request = self._plan(spec)
+        for _ in range(2):  # the first template may have died of old age in the same moment
+            await self._hand_over(request, spec.log, template)
+            run = await self.find(spec.name)
+            if run is not None:
+                return run
+        raise CannotLaunchError(f"the run could not be started: {template.complaints() or 'its template died'}")
+
+    async def stop(self, name: str, grace: float) -> None:
+        """The wish is kept: a run not launched yet will end without starting, and the SIGKILL needs no server."""
+        await asyncio.to_thread(self._folders.stop, name, grace)
+
+    async def remove(self, name: str) -> None:
+        """Ends the run when it still runs, and frees its folder."""
+        self._ends.forget(name)
+        await asyncio.to_thread(self._folders.remove, name)
+        if self._group is not None:
+            with contextlib.suppress(OSError):  # its supervisor did it, unless it was killed
+                (self._group / name).rmdir()
+
+    def capacity(self) -> tuple[float, int]:
+        cpus = min(float(len(os.sched_getaffinity(0))), groups.cpu_quota())
+        memory = min(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), groups.memory_limit())
+        return cpus, int(memory)
+
+    def on_change(self, call: Callable[[str], None]) -> None:
+        self._calls.append(call)
+
+    async def warm(self, image: str) -> Readings:
+        """Starts the template of an environment before anybody waits for it. Raises CannotLaunchError."""
+        try:
+            return await self._template(self._find_environment(image), warm=True).ready()
+        except OSError as error:
+            raise CannotLaunchError(str(error)) from error
+
+    def close(self) -> None:
+        """Lets the templates go. Runs stay."""
+        self._ends.close()
+        if self._tidying is not None:
+            self._tidying.cancel()
+        for template in self._templates.values():
+            template.close()
+        self._templates.clear()
+
+    def _plan(self, spec: RunSpec) -> tuple[Template, Request]:
+        try:
+            environment = self._find_environment(spec.image)
+        except LookupError as error:
+            raise CannotLaunchError(f"there is no environment {spec.image!r} on this machine") from error
+        forked = spec.command[:2] == ("python", "-m") and spec.command[2] in environment.modules
+        request = Request(
+            name=spec.name,
+            module=spec.command[2] if forked else "",
+            arguments=list(spec.command[3:] if forked else spec.command),
+            variables=_variables(environment, spec),
+            read_only=[_below_ml(path) for path in spec.read_only],
+            hostname=spec.hostname,
+            hosts=dict(spec.hosts),
+            memory=spec.memory,
+            threads=_threads(spec.cpus),
+            isolated=spec.isolated,
+            uid=_uid(spec.name),
+        )
+        return self._template(environment, warm=forked), request
+
+    def _template(self, environment: Environment, *, warm: bool) -> Template:
+        key = (environment.name, warm)
+        if key not in self._templates:
+            place = self._folders.top / ".root"
+            self._templates[key] = Template(environment, self._folders.top, place, warm=warm)
+        if self._tidying is None:
+            self._tidying = asyncio.get_running_loop().call_later(_TIDY_SECONDS, self._tidy)
+        return self._templates[key]
+
+    async def _hand_over(self, request: Request, log: Path, template: Template) -> None:
+        """Returns when a supervisor has claimed the run, or every one that might has given up."""
+        ours, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        with self._folders.open(request.name) as folder, os.fdopen(ours) as answer:
+            descriptors = Descriptors(
+                request=write(request),
+                folder=os.dup(folder),
+                log=os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600),
+                reply=theirs,
+                group=-1 if self._group is None else os.open(self._group, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC),
+            )
+            template.pending += 1
+            try:
+                template.ask(descriptors)
+                descriptors.close()
+                await _readable(answer.fileno())
+            finally:
+                template.pending -= 1
+
+    def _tidy(self) -> None:
+        for key, template in list(self._templates.items()):
+            if not template.pending and time.monotonic() - template.used > IDLE_SECONDS:
+                template.close()
+                del self._templates[key]
+        loop = asyncio.get_running_loop()
+        self._tidying = loop.call_later(_TIDY_SECONDS, self._tidy) if self._templates else None
+
+    def _tell(self, name: str) -> None:
+        for call in self._calls:
+            call(name)
+
+
+async def _readable(descriptor: int) -> None:
+    """Returns when there is something to read, or nobody left who could write."""
+    loop = asyncio.get_running_loop()
+    seen = asyncio.Event()
+    loop.add_reader(descriptor, seen.set)
+    try:
+        await seen.wait()
+    finally:
+        loop.remove_reader(descriptor)
+
+
+def _threads(cpus: float) -> int:
+    return max(1, int(cpus))
+
+
+def _variables(environment: Environment, spec: RunSpec) -> dict[str, str]:
+    """All that a run sees: nothing of the server's own environment."""
+    threads = str(_threads(spec.cpus))
+    folders = [f"{sys.base_prefix}/bin", "/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"]
+    if environment.folder is not None:
+        folders.insert(0, f"{root.ENVIRONMENT}/bin")
+    return {
+        "PATH": ":".join(folders),
+        "HOME": "/tmp",  # noqa: S108 - the run's own
+        "USER": "sagemaker",
+        "LANG": "C.UTF-8",
+        "HOSTNAME": spec.hostname,
+        "PYTHONUNBUFFERED": "1",
+        "OMP_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "NUMEXPR_NUM_THREADS": threads,
+        "SM_NUM_CPUS": threads,
+        **spec.variables,
+    }
+
+
+def _below_ml(path: str) -> str:
+    relative = path.removeprefix("/opt/ml").strip("/")
+    if not relative or ".." in relative.split("/"):
+        raise ValueError(f"{path!r} is not below /opt/ml")
+    return relative
+
+
+def _uid(name: str) -> int:
+    """One for each run where uids abound, so that runs are strangers to each other; only used by a server that is root."""
+    size = sum(int(line.split()[2]) for line in Path("/proc/self/uid_map").read_text().splitlines())
+    return _FIRST_UID + zlib.crc32(name.encode()) % _FIRST_UID if size == _ALL_UIDS else _NOBODY

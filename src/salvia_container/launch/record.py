@@ -1,0 +1,127 @@
+"""The files in a run's folder by which supervisors and servers agree, without ever talking to each other.
+
+claim   made and locked by the one supervisor that may start user code; its lock is held while the run lives
+stop    the wish to end it: a grace in seconds
+exit    how it ended; written once, whole
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+CLAIM, STOP, EXIT = "claim", "stop", "exit"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """`pid` means something only to processes whose `here()` is `where`."""
+
+    pid: int
+    started: float
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    exit_code: int
+    ended: float
+    cause: str = ""
+
+
+def claim(folder: int) -> int | None:
+    """The right to start this run, as a locked file descriptor to keep open; None when it was ever given before."""
+    descriptor = os.open(CLAIM, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=folder)
+    while os.fstat(descriptor).st_size == 0:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.001)  # its holder is about to write, or about to die
+            continue
+        if os.fstat(descriptor).st_size:
+            break
+        os.write(descriptor, json.dumps(asdict(Claim(os.getpid(), time.time(), here()))).encode())
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def here() -> str:
+    """Names this boot of this machine, and this pid namespace of it."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot} {os.stat('/proc/self/ns/pid').st_ino}"
+
+
+def read_claim(folder: int) -> Claim | None:
+    data = _read(folder, CLAIM)
+    return Claim(**json.loads(data)) if data else None
+
+
+def is_held(folder: int) -> bool:
+    """Whether the claim's supervisor lives. Only asked of claims that are written."""
+    descriptor = os.open(CLAIM, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def write_ending(folder: int, ending: Ending) -> None:
+    """Durable when it returns; the first ending stays."""
+    _write_once(folder, EXIT, json.dumps(asdict(ending)).encode())
+
+
+def read_ending(folder: int) -> Ending | None:
+    data = _read(folder, EXIT)
+    return Ending(**json.loads(data)) if data else None
+
+
+def write_stop(folder: int, grace: float) -> None:
+    """The shortest grace that was ever wished counts."""
+    before = read_stop(folder)
+    if before is None or grace < before:
+        _write(folder, STOP, json.dumps(grace).encode())
+
+
+def read_stop(folder: int) -> float | None:
+    data = _read(folder, STOP)
+    return float(json.loads(data)) if data else None
+
+
+def _read(folder: int, name: str) -> bytes:
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
+    except FileNotFoundError:
+        return b""
+    with open(descriptor, "rb") as file:
+        return file.read()
+
+
+def _write(folder: int, name: str, data: bytes) -> None:
+    temporary = _stage(folder, name, data)
+    os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    os.fsync(folder)
+
+
+def _write_once(folder: int, name: str, data: bytes) -> None:
+    temporary = _stage(folder, name, data)
+    with contextlib.suppress(FileExistsError):
+        os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    os.unlink(temporary, dir_fd=folder)
+    os.fsync(folder)
+
+
+def _stage(folder: int, name: str, data: bytes) -> str:
+    temporary = f".{name}.{os.getpid()}.{time.monotonic_ns()}"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
+    with open(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(descriptor)
+    return temporary

@@ -1,0 +1,91 @@
+"""The template process of an environment: it has the heavy modules imported and waits to be forked into runs.
+
+It holds no secret and runs no user code; it must never enter an OpenMP region, for what it forks could not enter one then.
+It ends when the server that started it closes the connection, or dies. Runs that it forked do not depend on it.
+"""
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import runpy
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+from salvia_container.launch import request as requests
+from salvia_container.launch import threads
+from salvia_container.launch.request import Request
+from salvia_container.launch.supervise import supervise
+
+
+def main() -> None:
+    """Serves a connection, with modules imported: `python -c "... main()" DESCRIPTOR MODULE,MODULE`."""
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    began = time.perf_counter()
+    for name in filter(None, sys.argv[2].split(",")):
+        _import(name)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors are not waited for
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until a supervisor is ready to hear it
+    gc.collect()
+    gc.freeze()
+    connection.send(json.dumps(_describe(time.perf_counter() - began)).encode())
+    request = _serve(connection)
+    if request is not None:
+        _become(request)
+
+
+def _import(name: str) -> None:
+    """`package.*` means a package with its submodules, but not its __main__."""
+    package = importlib.import_module(name.removesuffix(".*"))
+    if not name.endswith(".*"):
+        return
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+
+
+def _describe(seconds: float) -> dict[str, float]:
+    resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return {"seconds": seconds, "resident": resident, "threads": len(os.listdir("/proc/self/task"))}
+
+
+def _serve(connection: socket.socket) -> Request | None:
+    """Returns in a forked process that is to become user code, or with None when the server has gone."""
+    while (given := requests.receive(connection)) is not None:
+        if os.fork() == 0:
+            connection.close()
+            return supervise(given)
+        given.close()
+    return None
+
+
+def _become(request: Request) -> None:
+    """From here on this process is the user's."""
+    os.environ.clear()
+    os.environ.update(request.variables)
+    os.chdir("/opt/ml")
+    if not request.module:
+        _execute(request.arguments)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    threads.limit(request.threads)
+    threads.reseed()
+    sys.argv = [request.module, *request.arguments]
+    runpy.run_module(request.module, run_name="__main__", alter_sys=True)
+
+
+def _execute(arguments: list[str]) -> None:
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)  # Python ignores them; what is executed now would inherit that
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        os.execvp(arguments[0], arguments)  # noqa: S606 - to become it is the point
+    except OSError as error:
+        found = not isinstance(error, FileNotFoundError)
+        with contextlib.suppress(OSError):
+            os.write(2, f"{arguments[0]}: {error.strerror}\n".encode())
+        os._exit(126 if found else 127)
