@@ -1,0 +1,105 @@
+"""A real server on a port of its own, and the environments of unmodified clients, each built from its lock.
+
+Environments are kept in SALVIA_TEST_ENVIRONMENTS (default ~/.cache/salvia-tests) from one run to the next.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+SALVIA = Path(sys.executable).with_name("salvia")
+FOLDERS = {
+    "sdk2": ROOT / "src/salvia/cli/demonstration",
+    "sdk3": HERE / "environments/sdk3",
+    "awscli": HERE / "environments/awscli",
+}
+
+
+@dataclass(frozen=True)
+class Client:
+    """An environment with an unmodified client in it, told about the server by environment variables alone."""
+
+    bin: Path
+    variables: Mapping[str, str]
+
+    def run(
+        self, *command: str, timeout: float = 240, check: bool = True, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [str(self.bin / command[0]), *command[1:]],
+            env={**self.variables, **variables},
+            cwd=tempfile.mkdtemp(),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def python(self, code: str, timeout: float = 240) -> dict[str, object]:
+        """Run `code`; the value it leaves in `result` comes back."""
+        script = f"import json\n{code}\nprint('RESULT', json.dumps(result, default=str))"
+        lines = self.run("python", "-c", script, timeout=timeout).stdout.splitlines()
+        found: dict[str, object] = json.loads(
+            next(line for line in reversed(lines) if line.startswith("RESULT")).partition(" ")[2]
+        )
+        return found
+
+
+@pytest.fixture(scope="session")
+def environment() -> Iterator[Mapping[str, str]]:
+    """A server on an empty data folder, and what `salvia env` says of it."""
+    with tempfile.TemporaryDirectory() as data:
+        where = ("--data", data, "--port", "0")
+        subprocess.run([str(SALVIA), "up", "--detach", *where], check=True, timeout=60)
+        try:
+            told = subprocess.run(
+                [str(SALVIA), "env", "--format", "json", "--data", data], check=True, capture_output=True, text=True
+            )
+            kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SAGEMAKER_"))}
+            home = tempfile.mkdtemp()
+            yield kept | json.loads(told.stdout) | {"HOME": home}
+        finally:
+            subprocess.run([str(SALVIA), "down", "--data", data], check=True, timeout=60)
+
+
+def build(name: str) -> Path:
+    """The environment's bin folder; built once for each lock."""
+    cache = Path(os.environ.get("SALVIA_TEST_ENVIRONMENTS") or Path.home() / ".cache/salvia-tests")
+    lock = (FOLDERS[name] / "uv.lock").read_bytes()
+    target = cache / f"{name}-{sys.version_info.major}.{sys.version_info.minor}-{hashlib.sha256(lock).hexdigest()[:12]}"
+    uv = Path(sys.executable).with_name("uv")
+    subprocess.run(
+        [str(uv), "sync", "--frozen", "--quiet", "--project", str(FOLDERS[name]), "--python", sys.executable],
+        env={**os.environ, "UV_PROJECT_ENVIRONMENT": str(target)},
+        check=True,
+        timeout=600,
+    )
+    return target / "bin"
+
+
+@pytest.fixture(scope="session")
+def sdk2(environment: Mapping[str, str]) -> Client:
+    return Client(build("sdk2"), environment)
+
+
+@pytest.fixture(scope="session")
+def sdk3(environment: Mapping[str, str]) -> Client:
+    return Client(build("sdk3"), environment)
+
+
+@pytest.fixture(scope="session")
+def awscli(environment: Mapping[str, str]) -> Client:
+    return Client(build("awscli"), environment)

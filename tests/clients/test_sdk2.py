@@ -1,0 +1,89 @@
+"""The unmodified SageMaker SDK v2: built-in XGBoost from fit to attach and analytics."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.clients.conftest import ROOT, Client
+
+pytestmark = pytest.mark.slow
+
+DATA = ROOT / "examples/data/abalone/abalone.csv"
+TRAIN = ROOT / "src/salvia/cli/demonstration/train.py"
+
+JOB = """
+import boto3, sagemaker
+from sagemaker.estimator import Estimator
+from sagemaker.inputs import TrainingInput
+session = sagemaker.Session()
+role = sagemaker.get_execution_role(session)
+image = sagemaker.image_uris.retrieve("xgboost", session.boto_region_name, "1.7-1")
+rows = "\\n".join(f"{i % 7},{i},{i % 3}" for i in range(200))
+uri = session.upload_string_as_file_body(rows, session.default_bucket(), "small/train.csv")
+def estimator(**changes):
+    return Estimator(**({"image_uri": image, "role": role, "instance_count": 1, "instance_type": "ml.m5.large",
+        "sagemaker_session": session, "hyperparameters": {"num_round": 5, "objective": "reg:squarederror"}} | changes))
+train = TrainingInput(uri, content_type="text/csv")
+"""
+
+
+def test_fit_streams_the_log_and_the_model_is_real(sdk2: Client, tmp_path: Path) -> None:
+    shutil.copy(DATA, tmp_path)
+    report = tmp_path / "report.json"
+    shown = sdk2.run("python", str(TRAIN), str(tmp_path), str(report)).stdout
+    seen = json.loads(report.read_text())
+
+    assert "[49]#011train-rmse:" in shown
+    assert 2.0 < seen["metrics"]["validation:rmse"] < 2.5
+    assert seen["files"] == ["xgboost-model"]
+    assert seen["fit"] < 20
+
+
+def test_fit_without_waiting_then_attach_and_stop(sdk2: Client) -> None:
+    result = sdk2.python(
+        JOB
+        + """
+e = estimator(hyperparameters={"num_round": 100000, "objective": "reg:squarederror"})
+e.fit({"train": train}, wait=False)
+name = e.latest_training_job.name
+session.stop_training_job(name)
+again = Estimator.attach(name, sagemaker_session=session)
+status = session.describe_training_job(name)["TrainingJobStatus"]
+result = {"status": status, "rounds": again.hyperparameters()["num_round"]}
+"""
+    )
+
+    assert result["status"] == "Stopped"
+    assert result["rounds"] in {"100000", 100000}
+
+
+def test_a_failing_job_raises_with_its_reason(sdk2: Client) -> None:
+    result = sdk2.python(
+        JOB
+        + """
+try:
+    estimator(hyperparameters={"num_round": "many", "objective": "reg:squarederror"}).fit({"train": train})
+    result = {"error": ""}
+except Exception as error:
+    result = {"error": str(error)}
+"""
+    )
+
+    assert "num_round" in str(result["error"])
+
+
+def test_analytics_read_the_metrics_from_cloudwatch(sdk2: Client) -> None:
+    result = sdk2.python(
+        JOB
+        + """
+e = estimator()
+e.fit({"train": train}, logs=False)
+frame = sagemaker.analytics.TrainingJobAnalytics(e.latest_training_job.name, ["train:rmse"], sagemaker_session=session).dataframe()
+result = {"rows": len(frame), "names": sorted(set(frame["metric_name"]))}
+"""
+    )
+
+    assert result["names"] == ["train:rmse"]
+    assert int(str(result["rows"])) >= 1
