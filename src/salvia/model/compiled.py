@@ -71,6 +71,7 @@ class Compiled:
         self._decoded: dict[str, dict[str, Any]] = {}
         self.metadata: dict[str, Any] = index["metadata"]
         self.operation_names = tuple(self._operations)
+        self.shape_names = tuple(self._shapes)
         self.error_codes: dict[str, str] = index["codes"]
 
     def operation(self, name: str) -> dict[str, Any]:

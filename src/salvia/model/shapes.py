@@ -14,6 +14,7 @@ class Description(Protocol):
 
     metadata: dict[str, Any]
     operation_names: tuple[str, ...]
+    shape_names: tuple[str, ...]
     error_codes: dict[str, str]
 
     def operation(self, name: str) -> dict[str, Any]: ...
@@ -42,12 +43,14 @@ class ServiceModel:
         "metadata",
         "name",
         "operation_names",
+        "shape_names",
     )
 
     def __init__(self, name: str, description: Description) -> None:
         self.name = name
         self.metadata = description.metadata
         self.operation_names = description.operation_names
+        self.shape_names = description.shape_names
         self._description = description
         self._operations: dict[str, OperationModel] = {}
         self._shapes: dict[str, Shape] = {}
