@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
 from salvia.base.call import FileBody
+from salvia.wire.files import OpenFile
 
-Body = bytes | FileBody | AsyncIterator[bytes]
+Body = bytes | FileBody | OpenFile | AsyncIterator[bytes]
 
 
 @dataclass(slots=True)

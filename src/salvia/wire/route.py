@@ -37,6 +37,12 @@ class Route:
     protocol: WireProtocol
     labels: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def streams(self) -> bool:
+        """Whether the operation takes the body piece by piece."""
+        shape = self.operation.input if self.operation else None
+        return shape is not None and shape.payload is not None and shape.members[shape.payload].streaming
+
 
 class UnknownOperation(AwsError):
     code = "UnknownOperationException"

@@ -8,12 +8,13 @@ from typing import Any
 
 import orjson
 
-from salvia.model.shapes import OperationModel, Shape
+from salvia.model.shapes import Shape
 from salvia.wire.errors import Malformed
 from salvia.wire.message import Request
 from salvia.wire.protocols.scalars import read_text, write_text
 
 HEADER, QUERY_STRING, URI, HEADERS, STATUS = "header", "querystring", "uri", "headers", "statusCode"
+_RESPONSE_HEAD = {HEADER, HEADERS, STATUS}  # a response has no query string, so what a request had there is in its body
 
 
 def read_head(request: Request, shape: Shape) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def read_head(request: Request, shape: Shape) -> dict[str, Any]:
         place = member.location
         if place is None:
             continue
-        wire = member.location_name or name
+        wire = name if member.location_name is None else member.location_name
         value: Any = None
         if place == HEADER:
             value = _header(member, request.headers.get(wire.lower()))
@@ -56,7 +57,7 @@ def _header(member: Shape, text: str | None) -> Any:
         # "Mon, 16 Dec 2019 23:48:18 GMT, ...": every second comma belongs to a date.
         parts = re.split(r"(?<=GMT),", text)
     else:
-        parts = _split(text)
+        parts = _split(text) if text else []
     return [read_text(element, part.strip()) for part in parts]
 
 
@@ -87,16 +88,16 @@ def _prefixed(prefix: str, headers: Mapping[str, str]) -> dict[str, str] | None:
     return found or None
 
 
-def write_head(operation: OperationModel, members: Mapping[str, Any]) -> tuple[int, dict[str, str]]:
-    status, headers = operation.response_code, dict[str, str]()
-    if operation.output is None:
+def write_head(shape: Shape | None, members: Mapping[str, Any], status: int) -> tuple[int, dict[str, str]]:
+    """The status, unless a member says otherwise, and the headers."""
+    headers: dict[str, str] = {}
+    if shape is None:
         return status, headers
-    shapes = operation.output.members
     for name, value in members.items():
-        member = shapes.get(name)
+        member = shape.members.get(name)
         if value is None or member is None or member.location is None:
             continue
-        wire = (member.location_name or name).lower()
+        wire = (name if member.location_name is None else member.location_name).lower()
         if member.location == STATUS:
             status = int(value)
         elif member.location == HEADERS:
@@ -104,6 +105,11 @@ def write_head(operation: OperationModel, members: Mapping[str, Any]) -> tuple[i
         elif member.location == HEADER:
             headers[wire] = write_header(member, value)
     return status, headers
+
+
+def written_body(shape: Shape) -> dict[str, Shape]:
+    """The members that a response has in its body."""
+    return {name: member for name, member in shape.members.items() if member.location not in _RESPONSE_HEAD}
 
 
 def write_header(member: Shape, value: Any) -> str:

@@ -9,7 +9,7 @@ import cbor2
 from salvia.model.shapes import OperationModel, Shape
 from salvia.wire.errors import Failure, Malformed, message_member
 from salvia.wire.message import Request, Response
-from salvia.wire.protocols.document import Conversion, Conversions, mismatch
+from salvia.wire.protocols.document import Conversion, Conversions
 
 _EPOCH_TAG = 1
 _MAX_DEPTH = 100
@@ -41,37 +41,15 @@ def decode(body: bytes) -> Any:
 
 
 def _reader(shape: Shape) -> Conversion | None:
-    if shape.type == "timestamp":
-        return _read_timestamp
-    types = _TYPES.get(shape.type)
-    if types is None:
-        return None
+    return _read_timestamp if shape.type == "timestamp" else None
 
-    def check(value: Any) -> Any:
-        if type(value) not in types:
-            raise mismatch(shape, value)
+
+def _read_timestamp(value: Any) -> Any:
+    if not isinstance(value, cbor2.CBORTag):
         return value
-
-    return check
-
-
-_TYPES: dict[str, tuple[type, ...]] = {
-    "string": (str,),
-    "character": (str,),
-    "integer": (int,),
-    "long": (int,),
-    "float": (float, int),
-    "double": (float, int),
-    "boolean": (bool,),
-    "blob": (bytes,),
-}
-
-
-def _read_timestamp(value: Any) -> float:
-    if not isinstance(value, cbor2.CBORTag) or type(value.value) not in (int, float) or not math.isfinite(value.value):
-        raise Malformed("a timestamp is a finite number under tag 1")
-    seconds: float = value.value
-    return seconds
+    if type(value.value) not in {int, float} or not math.isfinite(value.value):
+        raise Malformed("a timestamp is a finite number")
+    return value.value
 
 
 def _writer(shape: Shape) -> Conversion | None:
@@ -94,6 +72,8 @@ class Cbor:
         document = decode(request.body)
         if operation.input is None:
             return {}
+        if not isinstance(document, dict):
+            raise Malformed("the body is not a CBOR map")
         params: dict[str, Any] = READ.body(operation.input)(document)
         return params
 

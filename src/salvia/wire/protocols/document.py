@@ -12,27 +12,15 @@ from salvia.wire.errors import Malformed
 
 Conversion = Callable[[Any], Any]
 
-_CALLED = {
-    dict: "a structure or map",
-    list: "a list",
-    str: "a string",
-    bool: "a boolean",
-    int: "a number",
-    float: "a number",
-    bytes: "a blob",
-}
-
-
-def mismatch(shape: Shape, value: object) -> Malformed:
-    wanted = "a structure or map" if shape.type in {"structure", "map"} else f"a {shape.type}"
-    return Malformed(f"{_CALLED.get(type(value), 'a value')} cannot be converted to {wanted}")
-
+_REQUEST_HEAD = {"header", "headers", "uri", "querystring"}
+_RESPONSE_HEAD = {"header", "headers", "statusCode"}
 
 class Conversions:
     """`scalar` gives the conversion of a scalar shape, None to pass it on unchanged.
 
     `by_wire` looks members up by their names on the wire and gives the model's names (reading); otherwise the other way
-    round (writing). Members that are None, or that the model does not know, are left out.
+    round (writing). Members that are None, or that the model does not know, are left out. What was read and has another
+    type than the shape stays as it is: the validator has AWS's words for it.
     """
 
     def __init__(self, scalar: Callable[[Shape], Conversion | None], *, by_wire: bool) -> None:
@@ -59,7 +47,8 @@ class Conversions:
         """The structure's members that have no place in the HTTP head, as one document."""
         made = self._bodies.get(shape)
         if made is None:
-            members = {name: member for name, member in shape.members.items() if member.location is None}
+            head = _REQUEST_HEAD if self._by_wire else _RESPONSE_HEAD
+            members = {name: member for name, member in shape.members.items() if member.location not in head}
             made = self._bodies[shape] = self._structure(shape, members)
         return made
 
@@ -83,9 +72,9 @@ class Conversions:
             table[looked_up] = (given, self.of(member))
         find = table.get
 
-        def convert(value: Any) -> dict[str, Any]:
+        def convert(value: Any) -> Any:
             if type(value) is not dict and not isinstance(value, Mapping):
-                raise mismatch(shape, value)
+                return value
             result: dict[str, Any] = {}
             for name, item in value.items():
                 if item is not None and (found := find(name)):
@@ -100,33 +89,32 @@ class Conversions:
         unknown = object()
         member: Any = unknown
 
-        def convert(value: Any) -> list[Any]:
+        def convert(value: Any) -> Any:
             nonlocal member
             if not isinstance(value, list | tuple):
-                raise mismatch(shape, value)
+                return value
             if member is unknown:
                 member = self.of(shape.member)
-            if None in value:
-                if by_wire:
-                    raise Malformed("null cannot stand in a list")
+            if not by_wire and None in value:
                 value = [item for item in value if item is not None]
-            return list(value) if member is None else [member(item) for item in value]
+            return list(value) if member is None else [item if item is None else member(item) for item in value]
 
         return convert
 
     def _map(self, shape: Shape) -> Conversion:
+        by_wire = self._by_wire
         unknown = object()
         entry: Any = unknown
 
-        def convert(value: Any) -> dict[str, Any]:
+        def convert(value: Any) -> Any:
             nonlocal entry
             if type(value) is not dict and not isinstance(value, Mapping):
-                raise mismatch(shape, value)
+                return value
             if entry is unknown:
                 entry = self.of(shape.value)
-            kept = {name: item for name, item in value.items() if item is not None}
-            if not all(type(name) is str for name in kept):
+            if not all(type(name) is str for name in value):
                 raise Malformed("the keys of a map are strings")
-            return kept if entry is None else {name: entry(item) for name, item in kept.items()}
+            kept = value if by_wire else {name: item for name, item in value.items() if item is not None}
+            return kept if entry is None else {name: item if item is None else entry(item) for name, item in kept.items()}
 
         return convert

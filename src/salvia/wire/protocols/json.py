@@ -11,7 +11,7 @@ import orjson
 from salvia.model.shapes import OperationModel, Shape
 from salvia.wire.errors import Failure, Malformed, message_member
 from salvia.wire.message import Request, Response
-from salvia.wire.protocols.document import Conversion, Conversions, mismatch
+from salvia.wire.protocols.document import Conversion, Conversions
 from salvia.wire.protocols.scalars import read_timestamp, write_number, write_timestamp
 
 
@@ -19,71 +19,29 @@ def _reader(shape: Shape) -> Conversion | None:
     return _READERS.get(shape.type)
 
 
-def _string(value: Any) -> str:
+def _number(value: Any) -> Any:
+    return float(value) if type(value) is str and value in {"NaN", "Infinity", "-Infinity"} else value
+
+
+def _blob(value: Any) -> Any:
     if type(value) is not str:
-        raise Malformed(f"{_kind(value)} cannot be converted to a String")
-    return value
-
-
-def _integer(value: Any) -> int:
-    if type(value) is int:
         return value
-    if type(value) is float and value.is_integer():
-        return int(value)
-    raise Malformed(f"{_kind(value)} cannot be converted to an Integer")
-
-
-def _number(value: Any) -> float:
-    if type(value) is float or type(value) is int:
-        return value
-    if value in ("NaN", "Infinity", "-Infinity"):
-        return float(value)
-    raise Malformed(f"{_kind(value)} cannot be converted to a Float")
-
-
-def _boolean(value: Any) -> bool:
-    if type(value) is not bool:
-        raise Malformed(f"{_kind(value)} cannot be converted to a Boolean")
-    return value
-
-
-def _blob(value: Any) -> bytes:
-    if type(value) is not str:
-        raise Malformed(f"{_kind(value)} cannot be converted to a Blob")
     try:
         return base64.b64decode(value, validate=True)
     except (ValueError, binascii.Error) as error:
         raise Malformed("a blob is not Base64") from error
 
 
-def _timestamp(value: Any) -> float:
-    if type(value) is float or type(value) is int:
-        return value
+def _timestamp(value: Any) -> Any:
     if type(value) is not str:
-        raise Malformed(f"{_kind(value)} cannot be converted to a Timestamp")
+        return value
     try:
         return read_timestamp(value)
     except (ValueError, OverflowError) as error:
         raise Malformed(f"{value[:100]!r} is not a timestamp") from error
 
 
-_READERS: dict[str, Conversion] = {
-    "string": _string,
-    "character": _string,
-    "integer": _integer,
-    "long": _integer,
-    "float": _number,
-    "double": _number,
-    "boolean": _boolean,
-    "blob": _blob,
-    "timestamp": _timestamp,
-}
-
-
-def _kind(value: object) -> str:
-    if isinstance(value, bool):
-        return "TRUE_VALUE" if value else "FALSE_VALUE"
-    return {str: "STRING_VALUE", int: "NUMBER_VALUE", float: "NUMBER_VALUE"}.get(type(value), "START_OF_CONTAINER")
+_READERS: dict[str, Conversion] = {"float": _number, "double": _number, "blob": _blob, "timestamp": _timestamp}
 
 
 def _writer(shape: Shape) -> Conversion | None:
@@ -143,7 +101,7 @@ class Json:
         if operation.input is None:
             return {}
         if not isinstance(document, dict):
-            raise mismatch(operation.input, document)
+            raise Malformed("the body is not a JSON object")
         params: dict[str, Any] = READ.body(operation.input)(document)
         return params
 

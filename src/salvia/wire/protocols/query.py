@@ -84,7 +84,7 @@ def _value(shape: Shape, tree: Tree) -> Any:
 def _structure(shape: Shape, tree: Tree) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for name, member in shape.members.items():
-        found = tree.get(member_name(name, member))
+        found = tree.get(member.location_name or name) or tree.get(member_name(name, member))
         if found is not None:
             result[name] = _value(member, found)
     return result

@@ -21,13 +21,19 @@ class RestJson:
         params = read_head(request, shape)
         if shape.payload:
             value = _read_payload(shape.members[shape.payload], request.body)
+            # No body and an empty one look the same: only a payload that must be there is empty rather than missing.
+            if value == b"" and shape.payload not in shape.required:
+                return params
             return params if value is None else {**params, shape.payload: value}
         if any(member.location is None for member in shape.members.values()):
-            params |= json.READ.body(shape)(json.decode(request.body))
+            document = json.decode(request.body)
+            if not isinstance(document, dict):
+                raise Malformed("the body is not a JSON object")
+            params |= json.READ.body(shape)(document)
         return params
 
     def serialize(self, operation: OperationModel, members: Mapping[str, Any], request_id: str) -> Response:
-        status, headers = write_head(operation, members)
+        status, headers = write_head(operation.output, members, operation.response_code)
         headers["x-amzn-requestid"] = request_id
         shape = operation.output
         if shape is None:
@@ -40,12 +46,13 @@ class RestJson:
         return Response(status, headers, json.encode(json.WRITE.body(shape)(members)))
 
     def error(self, failure: Failure, request_id: str) -> Response:
-        headers = {
+        status, headers = write_head(failure.shape, failure.members, failure.status)
+        headers |= {
             "content-type": self.content_type,
             "x-amzn-requestid": request_id,
             "x-amzn-errortype": failure.code,
         }
-        return Response(failure.status, headers, json.encode(json.error_document(failure)))
+        return Response(status, headers, json.encode(json.error_document(failure)))
 
 
 def _read_payload(shape: Shape, body: bytes) -> Any:
@@ -69,7 +76,7 @@ def read_string(body: bytes) -> str | None:
 
 def _write_payload(shape: Shape, value: Any) -> tuple[str, Body]:
     if value is None:
-        return "application/json", b"{}" if shape.type == "structure" else b""
+        return "application/json", b""
     if shape.type == "string":
         return "text/plain", value.encode() if isinstance(value, str) else value
     if shape.type == "blob":

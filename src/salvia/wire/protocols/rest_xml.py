@@ -7,7 +7,7 @@ from salvia.model.shapes import OperationModel, Shape
 from salvia.wire.errors import Failure
 from salvia.wire.message import Request, Response
 from salvia.wire.protocols import xml
-from salvia.wire.protocols.bindings import read_head, write_head
+from salvia.wire.protocols.bindings import read_head, write_head, written_body
 from salvia.wire.protocols.rest_json import read_string
 from salvia.wire.protocols.scalars import write_text
 
@@ -52,6 +52,9 @@ class RestXml:
         params = read_head(request, shape)
         if shape.payload:
             value = _read_payload(shape.members[shape.payload], request.body)
+            # No body and an empty one look the same: only a payload that must be there is empty rather than missing.
+            if value == b"" and shape.payload not in shape.required:
+                return params
             return params if value is None else {**params, shape.payload: value}
         if request.body:
             inside = {name: member for name, member in shape.members.items() if member.location is None}
@@ -60,7 +63,7 @@ class RestXml:
         return params
 
     def serialize(self, operation: OperationModel, members: Mapping[str, Any], request_id: str) -> Response:
-        status, headers = write_head(operation, members)
+        status, headers = write_head(operation.output, members, operation.response_code)
         headers["x-amz-request-id"] = request_id
         shape = operation.output
         if shape is None:
@@ -68,9 +71,9 @@ class RestXml:
         response = Response(status, headers)
         if shape.payload:
             self._write_payload(response, operation, shape, members.get(shape.payload))
-        elif any(member.location is None for member in shape.members.values()):
+        elif inside := written_body(shape):
             headers.setdefault("content-type", self.content_type)
-            response.body = _document(operation, shape, members).encode()
+            response.body = _document(operation, shape, inside, members).encode()
         return response
 
     def _write_payload(self, response: Response, operation: OperationModel, shape: Shape, value: Any) -> None:
@@ -87,8 +90,9 @@ class RestXml:
         response.body = (xml.DECLARATION + "".join(pieces)).encode()
 
     def error(self, failure: Failure, request_id: str) -> Response:
-        extra = "".join(xml.write_members(failure.shape.members, failure.members, "iso8601")) if failure.shape else ""
-        if failure.shape is None:
+        if failure.shape is not None:
+            extra = "".join(xml.write_members(written_body(failure.shape), failure.members, "iso8601"))
+        else:
             extra = "".join(
                 f"<{name}>{xml.escape(xml.printable(str(item)))}</{name}>" for name, item in failure.members.items()
             )
@@ -98,8 +102,9 @@ class RestXml:
             f"<Resource>{xml.escape(xml.printable(failure.resource))}</Resource>"
             f"<RequestId>{request_id}</RequestId></Error>"
         )
-        headers = {"content-type": self.content_type, "x-amz-request-id": request_id}
-        return Response(failure.status, headers, body.encode())
+        status, headers = write_head(failure.shape, failure.members, failure.status)
+        headers |= {"content-type": self.content_type, "x-amz-request-id": request_id}
+        return Response(status, headers, body.encode())
 
 
 def _read_payload(shape: Shape, body: bytes) -> Any:
@@ -110,16 +115,18 @@ def _read_payload(shape: Shape, body: bytes) -> Any:
     return xml.read(shape, xml.parse(body)) if body else None
 
 
-def _document(operation: OperationModel, shape: Shape, members: Mapping[str, Any]) -> str:
+def _document(
+    operation: OperationModel, shape: Shape, shapes: Mapping[str, Shape], members: Mapping[str, Any]
+) -> str:
     root = shape.location_name or _S3_ROOTS.get(operation.name, shape.name)
     unwrapped = _UNWRAPPED.get(operation.name)
     if unwrapped:
         root = unwrapped
         inside = xml.escape(write_text(shape.members[unwrapped], members.get(unwrapped) or "", "iso8601"))
     else:
-        body = {name: member for name, member in shape.members.items() if member.location is None}
-        inside = "".join(xml.write_members(body, members, "iso8601"))
-    return f"{xml.DECLARATION}<{root}{_namespace(operation, shape)}>{inside}</{root}>"
+        inside = "".join(xml.write_members(shapes, members, "iso8601"))
+    attributes = xml.attributes(shape, members)
+    return f"{xml.DECLARATION}<{root}{_namespace(operation, shape)}{attributes}>{inside}</{root}>"
 
 
 def _namespace(operation: OperationModel, shape: Shape) -> str:

@@ -97,7 +97,7 @@ def member_name(name: str, member: Shape) -> str:
 def write(name: str, shape: Shape, value: Any, timestamp_format: str = "iso8601", xmlns: str = "") -> Iterator[str]:
     """The pieces of one element; to be joined. `xmlns` is the namespace to state where the shape states none."""
     if shape.type == "structure":
-        yield f"<{name}{namespace(shape) or xmlns}{_attributes(shape, value)}>"
+        yield f"<{name}{namespace(shape) or xmlns}{attributes(shape, value)}>"
         yield from write_members(shape.members, value, timestamp_format)
     elif shape.type == "list":
         yield f"<{name}{namespace(shape)}>"
@@ -148,7 +148,7 @@ def namespace(shape: Shape) -> str:
     return f' xmlns{prefix}="{escape(trait["uri"])}"'
 
 
-def _attributes(shape: Shape, value: Mapping[str, Any]) -> str:
+def attributes(shape: Shape, value: Mapping[str, Any]) -> str:
     return "".join(
         f' {member.location_name or name}="{escape(write_text(member, value[name], "iso8601"))}"'
         for name, member in shape.members.items()

@@ -1,0 +1,176 @@
+"""Between ASGI and the wire: heads read once, bodies in pieces both ways, and a client that hangs up."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any
+
+from salvia.base.errors import AwsError
+from salvia.wire.files import OpenFile
+from salvia.wire.message import Body, Response
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_DRAINED = 256 * 1024  # of a refused body, so that its connection can be kept
+_WATCH_AFTER_SECONDS = 1.0
+_NO_CONTENT = {204, 304}
+
+
+def read_headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Names are lower-case; values sent more than once are joined by a comma, as a signer joins them."""
+    try:
+        headers = {name.decode(): value.decode() for name, value in raw}
+    except UnicodeDecodeError:
+        headers = {name.decode("latin-1"): value.decode("utf-8", "surrogateescape") for name, value in raw}
+    if len(headers) == len(raw):
+        return headers
+    headers = {}
+    for name, value in raw:
+        key, text = name.decode("latin-1"), value.decode("utf-8", "surrogateescape")
+        headers[key] = f"{headers[key]},{text}" if key in headers else text
+    return headers
+
+
+class Incoming:
+    """The body of a request as it arrives; read once. Iterating raises AwsError when the client goes away before its end."""
+
+    __slots__ = ("_receive", "done", "length", "started")
+
+    def __init__(self, receive: Receive, length: int | None) -> None:
+        self._receive = receive
+        self.length = length
+        self.started = False
+        self.done = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while not self.done:
+            piece = await self.piece()
+            if piece:
+                yield piece
+
+    async def piece(self) -> bytes:
+        self.started = True
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self.done = True
+            raise AwsError("The request ended before its body did.", code="IncompleteBody")
+        self.done = not message.get("more_body", False)
+        body: bytes = message.get("body", b"")
+        return body
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body. Raises AwsError when it is longer than `limit` bytes, before reading it where the head says so."""
+        if self.length is not None and self.length > limit:
+            raise too_large(limit)
+        first = await self.piece() if not self.done else b""
+        if self.done:
+            return first
+        pieces, size = [first], len(first)
+        while not self.done:
+            piece = await self.piece()
+            size += len(piece)
+            if size > limit:
+                raise too_large(limit)
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    async def drain(self, *, expects: bool) -> bool:
+        """Whether nothing of the body is left to come. A client that waits for our consent to send is not given it."""
+        if self.done or (self.length == 0):
+            return True
+        if (expects and not self.started) or self.length is None or self.length > _DRAINED:
+            return False
+        try:
+            while not self.done:
+                await self.piece()
+        except AwsError:
+            return False
+        return True
+
+
+def too_large(limit: int) -> AwsError:
+    return AwsError(f"The body is longer than {limit} bytes.", code="RequestEntityTooLargeException", http_status=413)
+
+
+class Watch:
+    """Cancels the task that answers when its client hangs up. Costs nothing to answers that take less than a second."""
+
+    def __init__(self, body: Incoming, receive: Receive) -> None:
+        self.gone = False
+        self._body = body
+        self._receive = receive
+        self._task = asyncio.current_task()
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(_WATCH_AFTER_SECONDS, self._begin)
+        self._watcher: asyncio.Task[None] | None = None
+
+    def _begin(self) -> None:
+        if self._body.done:
+            self._watcher = self._loop.create_task(self._wait())
+        else:  # whoever reads the body will notice
+            self._timer = self._loop.call_later(_WATCH_AFTER_SECONDS, self._begin)
+
+    async def _wait(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        if self._task is not None:
+            self.gone = True
+            self._task.cancel()
+
+    def end(self) -> None:
+        self._task = None
+        self._timer.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
+
+
+async def respond(send: Send, response: Response, *, head: bool, close: bool) -> None:
+    """Sends it all. Content-Length is stated whenever it is known; a HEAD keeps the one that its operation named."""
+    body, headers = response.body, response.headers
+    if isinstance(body, bytes):
+        if body or not head:
+            headers["content-length"] = str(len(body))
+        else:
+            headers.setdefault("content-length", "0")
+    elif isinstance(body, OpenFile):
+        headers["content-length"] = str(body.length)
+    if response.status in _NO_CONTENT:
+        headers.pop("content-length", None)
+    if close:
+        headers["connection"] = "close"
+    await send({"type": "http.response.start", "status": response.status, "headers": _encoded(headers)})
+    if head or response.status in _NO_CONTENT:
+        await send({"type": "http.response.body", "body": b""})
+    elif isinstance(body, bytes):
+        await send({"type": "http.response.body", "body": body})
+    elif isinstance(body, OpenFile):
+        while data := await body.piece():
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    else:
+        async for data in body:
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def release(body: Body) -> None:
+    """Whatever became of the response: files are closed and iterators ended."""
+    if isinstance(body, OpenFile):
+        body.close()
+    elif isinstance(body, AsyncGenerator):
+        await body.aclose()
+
+
+def _encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    # Most values are plain; one with a line break in it would start a header of its own.
+    return [
+        (name.encode("latin-1", "replace"), (value if value.isprintable() else _cleaned(value)).encode())
+        for name, value in headers.items()
+    ]
+
+
+def _cleaned(value: str) -> str:
+    return "".join(" " if ord(character) < 32 or ord(character) == 127 else character for character in value)
