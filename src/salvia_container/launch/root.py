@@ -54,9 +54,9 @@ RUN_FILES = ("hosts", "hostname", "passwd", "group")  # of /etc, each run's own
 
 
 def main() -> None:
-    """Enters the namespaces, builds the root and becomes COMMAND inside it: `python -c "... main()" PLAN COMMAND...`.
+    """Enters the namespaces, builds the root and becomes COMMAND inside it.
 
-    PLAN is JSON: `at` (an empty folder to build on), `runs`, `code` (folders of packages), `environment` (a folder or null),
+    Arguments: PLAN COMMAND... . PLAN is JSON: `at` (an empty folder to build on), `runs`, `code` (folders of packages), `environment` (a folder or null),
     `shown` (paths that stay where they are: the interpreter's prefix).
     """
     plan, command = json.loads(sys.argv[1]), sys.argv[2:]

@@ -24,7 +24,7 @@ from salvia_container.launch.supervise import supervise
 
 
 def main() -> None:
-    """Serves a connection, with modules imported: `python -c "... main()" DESCRIPTOR MODULE,MODULE`."""
+    """Serves the connection whose descriptor is the first argument, with the modules of the second (a,b,c) imported."""
     connection = socket.socket(fileno=int(sys.argv[1]))
     began = time.perf_counter()
     for name in filter(None, sys.argv[2].split(",")):

@@ -42,7 +42,7 @@ def memory_limit() -> float:
 
 
 def _own(controller: str, mount: Path) -> Path:
-    """The group of this process `controller` ("" is the unified hierarchy), or the top where a container hides it."""
+    """The group of this process under `controller` ("" is the unified hierarchy), or the top where a container hides it."""
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
         if controller in controllers.split(","):
