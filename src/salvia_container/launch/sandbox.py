@@ -95,7 +95,12 @@ def _become_user(uid: int, log: int) -> None:
 
 
 def _wait_for(user: int, status: int) -> None:
+    """The run ends with the user's process; once asked to stop, also its children may finish first, as they were asked too."""
+    asked = False
+
     def pass_on(number: int, _frame: object) -> None:
+        nonlocal asked
+        asked = True
         try:
             os.killpg(user, number)
         except ProcessLookupError:
@@ -104,8 +109,18 @@ def _wait_for(user: int, status: int) -> None:
 
     signal.signal(signal.SIGTERM, pass_on)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-    while True:
+    ended = -1
+    while ended < 0 or (asked and _has_members(user)):
         pid, how = os.waitpid(-1, 0)
         if pid == user:
-            os.write(status, str(how).encode())
-            os._exit(0)
+            ended = how
+    os.write(status, str(ended).encode())
+    os._exit(0)
+
+
+def _has_members(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -8,7 +8,6 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +39,7 @@ class Template:
         self._environment, self._runs, self._place, self._warm = environment, runs, place, warm
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
-        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - as long as this object
+        self._complaints = -1  # a file in memory that is its stderr
         self.used = time.monotonic()
         self.pending = 0  # requests that wait for their answer
 
@@ -73,8 +72,10 @@ class Template:
 
     def complaints(self) -> str:
         """The end of what it wrote to stderr: why it died."""
-        size = os.fstat(self._complaints.fileno()).st_size
-        return os.pread(self._complaints.fileno(), 2000, max(0, size - 2000)).decode(errors="replace").strip()
+        if self._complaints < 0:
+            return ""
+        size = os.fstat(self._complaints).st_size
+        return os.pread(self._complaints, 2000, max(0, size - 2000)).decode(errors="replace").strip()
 
     def close(self) -> None:
         """It ends as soon as it notices; its runs stay."""
@@ -85,8 +86,12 @@ class Template:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(1)
             self._process = None
+        if self._complaints >= 0:
+            os.close(self._complaints)
+            self._complaints = -1
 
     def _start(self) -> None:
+        self._complaints = os.memfd_create("stderr", os.MFD_CLOEXEC)
         self._connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._connection.setblocking(False)
         modules = ",".join(self._environment.preload) if self._warm else ""
