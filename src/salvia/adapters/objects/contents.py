@@ -28,7 +28,7 @@ from salvia.ports.object_store import Content, Extent, Version
 T = TypeVar("T")
 
 SMALL = 16 * 1024  # kept in the index: a put then costs one fsync, not two
-KEEP_FREED_SECONDS = 60.0  # how long a freed file stays for those who are reading it
+KEEP_FREED_SECONDS = 300.0  # how long a freed file stays for those who are reading it
 _CHUNK = 1 << 20
 _SYNC_FILE_RANGE_WRITE = 2
 

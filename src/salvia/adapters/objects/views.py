@@ -28,7 +28,7 @@ class Views:
         wanted = list(placements)
         for placement in await self._files.in_thread(lambda: self._link_all(wanted)):
             await self._join(placement)
-            await self._files.in_thread(lambda: self._link_all([placement]))  # noqa: B023 — awaited at once
+            await self._files.in_thread(lambda: self._link_all([placement]))
 
     def _link_all(self, placements: Sequence[Placement]) -> list[Placement]:
         """In a thread. Returns those whose bytes lie in several files and must be joined first."""

@@ -1,7 +1,19 @@
 """Amazon S3: the objects and buckets of `world.parts["object_store"]`."""
 
 from salvia.resources.service import Service
-from salvia.services.s3 import acl, buckets, deleting, documents, listing, locking, multipart, reading, tagging, writing
+from salvia.services.s3 import (
+    acl,
+    buckets,
+    deleting,
+    documents,
+    listing,
+    locking,
+    multipart,
+    posting,
+    reading,
+    tagging,
+    writing,
+)
 from salvia.services.s3.access import bucket_policies
 
 __all__ = ["SERVICE", "bucket_policies"]
@@ -17,6 +29,7 @@ SERVICE = Service(
         "GetBucketVersioning": buckets.get_bucket_versioning,
         "PutBucketVersioning": buckets.put_bucket_versioning,
         "PutObject": writing.put_object,
+        "PostObject": posting.post_object,
         "CopyObject": writing.copy_object,
         "GetObject": reading.get_object,
         "HeadObject": reading.head_object,
