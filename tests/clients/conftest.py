@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers import Server
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-SALVIA = Path(sys.executable).with_name("salvia")
 FOLDERS = {
     "sdk2": ROOT / "src/salvia/cli/demonstration",
     "sdk3": HERE / "environments/sdk3",
@@ -61,18 +62,8 @@ class Client:
 @pytest.fixture(scope="session")
 def environment() -> Iterator[Mapping[str, str]]:
     """A server on an empty data folder, and what `salvia env` says of it."""
-    with tempfile.TemporaryDirectory() as data:
-        where = ("--data", data, "--port", "0")
-        subprocess.run([str(SALVIA), "up", "--detach", *where], check=True, timeout=60)
-        try:
-            told = subprocess.run(
-                [str(SALVIA), "env", "--format", "json", "--data", data], check=True, capture_output=True, text=True
-            )
-            kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SAGEMAKER_"))}
-            home = tempfile.mkdtemp()
-            yield kept | json.loads(told.stdout) | {"HOME": home}
-        finally:
-            subprocess.run([str(SALVIA), "down", "--data", data], check=True, timeout=60)
+    with tempfile.TemporaryDirectory() as data, tempfile.TemporaryDirectory() as home, Server(Path(data)) as server:
+        yield server.variables() | {"HOME": home}
 
 
 def build(name: str) -> Path:
