@@ -70,6 +70,14 @@ class LogStream:
     stored_bytes: int = 0
 
 
+class LastEvent(NamedTuple):
+    """When the last event of a stream was; 0 while it has none."""
+
+    time: int
+    stream: str
+    id: int
+
+
 class Event(NamedTuple):
     """`position` orders the events of a stream, grows with the timestamp and never changes; it is below 2**96."""
 
@@ -132,8 +140,8 @@ class LogStreams(Protocol):
     async def by_id(self, id: int) -> LogStream | None:  # noqa: A002 - the word of LogStream
         ...
 
-    async def by_last_event(self, group: GroupKey, *, descending: bool = False) -> list[tuple[int, str]]:
-        """(last event's time, name) of every stream, sorted; streams without an event have time 0."""
+    async def by_last_event(self, group: GroupKey, *, descending: bool = False) -> Sequence[LastEvent]:
+        """Every stream of the group, by the time of its last event, then by name."""
         ...
 
     async def delete(self, key: StreamKey) -> bool: ...

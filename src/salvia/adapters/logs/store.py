@@ -12,7 +12,7 @@ from salvia.adapters.logs.paths import group_folder, stream_file
 from salvia.adapters.logs.records import Batch, Records
 from salvia.adapters.logs.watch import Watch
 from salvia.base.clock import Clock
-from salvia.ports.logs import GroupKey, LogGroup, LogStream, Page, StreamKey, TimedText
+from salvia.ports.logs import GroupKey, LastEvent, LogGroup, LogStream, Page, StreamKey, TimedText
 
 _LOG = logging.getLogger(__name__)
 _DAY = 86_400_000
@@ -156,12 +156,17 @@ class Streams:
         row = self._store.catalogue.stream_by_id(id)
         return self._store.described(row) if row else None
 
-    async def by_last_event(self, group: GroupKey, *, descending: bool = False) -> list[tuple[int, str]]:
+    async def by_last_event(self, group: GroupKey, *, descending: bool = False) -> Sequence[LastEvent]:
         found = [
-            (self._store.file(row.key).last_time() if row.open else row.last or 0, row.key.stream)
+            LastEvent(self._last_time(row) if row.open else row.last or 0, row.key.stream, row.id)
             for row in self._store.catalogue.streams(group)
         ]
         return sorted(found, reverse=descending)
+
+    def _last_time(self, row: StreamRow) -> int:
+        file = self._store.file(row.key)
+        file.refresh(self._store.now)
+        return file.last_time()
 
     async def delete(self, key: StreamKey) -> bool:
         row = self._store.catalogue.stream(key)

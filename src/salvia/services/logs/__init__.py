@@ -1,7 +1,7 @@
 """CloudWatch Logs: groups, streams and events. What is not named here (Insights queries, live tail, ...) is refused."""
 
 from salvia.resources.service import Service
-from salvia.services.logs import events, groups, streams, tags
+from salvia.services.logs import events, filtering, groups, streams, tags
 
 SERVICE = Service(
     "logs",
@@ -18,6 +18,7 @@ SERVICE = Service(
         "DescribeLogStreams": streams.describe_log_streams,
         "PutLogEvents": events.put_log_events,
         "GetLogEvents": events.get_log_events,
+        "FilterLogEvents": filtering.filter_log_events,
         "GetLogRecord": events.get_log_record,
         "TagResource": tags.tag_resource,
         "UntagResource": tags.untag_resource,

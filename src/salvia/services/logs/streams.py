@@ -54,10 +54,10 @@ async def describe_log_streams(world: World, call: Call) -> dict[str, Any]:
         token = found[limit - 1].key.stream if len(found) > limit else ""
     else:
         order = await streams.by_last_event(group.key, descending=descending)
-        left = [each for each in order if not after or _beyond(each, _parsed(after), descending=descending)]
-        keys = [StreamKey(*group.key, name) for _, name in left[:limit]]
+        left = [each for each in order if not after or _beyond(each[:2], _parsed(after), descending=descending)]
+        keys = [StreamKey(*group.key, name) for _, name, _ in left[:limit]]
         found = [stream for key in keys if (stream := await streams.find(key))]
-        token = "{}/{}".format(*left[limit - 1]) if len(left) > limit else ""
+        token = "{}/{}".format(*left[limit - 1][:2]) if len(left) > limit else ""
     members: dict[str, Any] = {"logStreams": [described(stream) for stream in found[:limit]]}
     return members | ({"nextToken": token} if token else {})
 
