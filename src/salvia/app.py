@@ -1,1 +1,218 @@
-"""The composition root: the only module that knows every part and joins them."""
+"""The composition root: the only module that knows every part and joins them.
+
+`serve(settings)` is one server's life; `operations()` is every operation of every service with what becomes of it.
+"""
+
+import asyncio
+import importlib
+import inspect
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from salvia.adapters.compute.process import Process
+from salvia.adapters.credentials.stored import StoredCredentials
+from salvia.adapters.images.local import LocalImages
+from salvia.adapters.logs.store import FileLogStore
+from salvia.adapters.metrics.sqlite import SqliteMetrics
+from salvia.adapters.objects.files import FileObjects
+from salvia.adapters.table.sqlite import SqliteTable
+from salvia.base.call import Call, Caller, Reply
+from salvia.base.clock import SystemClock
+from salvia.control.loop import Loop
+from salvia.model.load import Models
+from salvia.model.shapes import ServiceModel
+from salvia.resources.derive import Derived
+from salvia.resources.kind import Resource, derived
+from salvia.resources.service import Service
+from salvia.resources.world import World
+from salvia.services import cloudwatch, iam, logs, s3, sagemaker, sts
+from salvia.services.iam.assume import execution_caller
+from salvia.services.iam.authorize import authorizer
+from salvia.services.iam.first_start import ensure_execution_role
+from salvia.settings import Settings
+from salvia.wire.certificates import Authority
+from salvia.wire.proxy import protocol_class
+from salvia.wire.server import Wire
+
+SERVICES: tuple[Service, ...] = (
+    sagemaker.SERVICE,
+    s3.SERVICE,
+    sts.SERVICE,
+    iam.SERVICE,
+    logs.SERVICE,
+    cloudwatch.SERVICE,
+)
+Answers = Callable[[Call], Awaitable[Mapping[str, Any] | Reply]]
+log = logging.getLogger(__name__)
+
+
+class Server:
+    """Every part of one server, joined. It owns what it opens: `start` and `stop` bracket its use."""
+
+    def __init__(self, settings: Settings, url: str, ready: Callable[[str], None]) -> None:
+        self.settings, self.url, self.ready = settings, url, ready
+        self.clock = SystemClock()
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.models = Models(settings.environments.parent / "models")
+        self.table = _table(settings)
+        self.credentials = StoredCredentials(self.table, settings, self.clock)
+        self.objects = FileObjects(settings.data / "objects", self.clock)
+        self.logs = FileLogStore(settings.data / "logs", self.clock)
+        self.images = LocalImages(settings.environments)
+        self.world = World(
+            settings=settings,
+            clock=self.clock,
+            table=self.table,
+            credentials=self.credentials,
+            objects=self.objects,
+            compute=Process(settings.data, self.images.environment),
+            images=self.images,
+            logs=self.logs.runs,
+            metrics=SqliteMetrics(settings.data / "metrics.sqlite", self.logs, self.clock),
+        )
+        self.authority = Authority(settings.data / "ca")
+        self.world.parts |= {
+            "endpoint_url": url,
+            "object_store": self.objects.store,
+            "log_store": self.logs,
+            "execution_caller": self._execution_caller,
+            "ca_bundle": self.authority.bundle,
+            "bucket_policy": s3.bucket_policies(self.objects.store),
+        }
+        kinds = [kind(self.world, self.models.service(service.name)) for service in SERVICES for kind in service.kinds]
+        self.world.kinds |= {kind.noun: kind for kind in kinds}
+        self.loop = Loop(self.table, self.world.kinds, self.clock, f"{socket.gethostname()}-{settings.port}")
+        self.world.wake = self.loop.wake
+        self.world.look = self._look
+        self.wire = Wire(
+            self.models,
+            {service.name: self._answers(service) for service in SERVICES},
+            self.credentials,
+            authorizer(self.world),
+            self.clock,
+            settings,
+            start=self._start,
+            stop=self._stop,
+        )
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def _answers(self, service: Service) -> dict[str, Answers]:
+        """{"CreateTrainingJob": callable, ...}: the verbs of its nouns, and its operations with the world given."""
+        kinds = [self.world.kinds[kind.noun] for kind in service.kinds]
+        verbs = {name: answer for kind in kinds for name, answer in kind.operations().items()}
+        return verbs | {name: partial(operation, self.world) for name, operation in service.operations.items()}
+
+    async def _start(self) -> None:
+        await self.credentials.ensure_root(self.settings.data)
+        await ensure_execution_role(self.world)
+        await self.logs.start()
+        self._spawn(self.loop.run())
+        self.ready(self.url)
+
+    async def _stop(self) -> None:
+        self.loop.stop()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.logs.stop()
+        self.objects.close()
+        await self.table.close()
+
+    async def _execution_caller(self, role_arn: str, account: str) -> Caller:
+        return await execution_caller(self.world, role_arn, account=account)
+
+    def _look(self, kind: str, account: str, region: str, key: str) -> None:
+        self._spawn(self._due_now(kind, account, region, key))
+
+    async def _due_now(self, kind: str, account: str, region: str, key: str) -> None:
+        record = await self.table.get(kind, account, region, key)
+        if record is not None:
+            record.due = self.clock.now()
+            await self.table.save_wish(record)
+            self.loop.wake()
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _table(settings: Settings) -> Any:
+    if not settings.database:
+        return SqliteTable(settings.data / "records.sqlite")
+    return importlib.import_module("salvia.adapters.table.postgres").PostgresTable(settings.database)
+
+
+def serve(settings: Settings, ready: Callable[[str], None] = log.info) -> None:
+    """Serve until SIGTERM or SIGINT. `ready` is told the URL as soon as requests are answered there."""
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    listener = socket.create_server((settings.host, settings.port), backlog=2048, reuse_port=False)
+    url = f"http://{settings.host}:{listener.getsockname()[1]}"
+    server = Server(settings, url, ready)
+    config = uvicorn.Config(
+        server.wire,
+        http=protocol_class(server.authority),
+        loop="uvloop",
+        ws="none",
+        lifespan="on",
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=10,
+        backlog=2048,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+@dataclass(frozen=True, slots=True)
+class OperationRow:
+    """One operation and what becomes of it: "behaves", "recorded only" or "refused"; `where` is file:line of what answers."""
+
+    service: str
+    operation: str
+    state: str
+    where: str = ""
+
+
+def operations() -> list[OperationRow]:
+    """Every operation of every service here, refused ones too, in the model's order."""
+    models = Models()
+    rows: list[OperationRow] = []
+    for service in SERVICES:
+        model = models.service(service.name)
+        answers = {name: row for kind in service.kinds for name, row in _verbs(kind, model).items()}
+        answers |= {name: (function, name in service.recorded) for name, function in service.operations.items()}
+        for name in dict.fromkeys([*model.operation_names, *answers]):
+            function, recorded = answers.get(name, (None, False))
+            state = "refused" if function is None else "recorded only" if recorded else "behaves"
+            rows.append(OperationRow(service.name, name, state, _place(function) if function else ""))
+    return rows
+
+
+def explain(noun: str) -> Derived:
+    """What was derived from the model of a noun. Raises KeyError for one that is not served."""
+    models = Models()
+    for service in SERVICES:
+        for kind in service.kinds:
+            if kind.noun == noun:
+                return derived(kind, models.service(service.name))
+    raise KeyError(noun)
+
+
+def _verbs(kind: type[Resource], model: ServiceModel) -> dict[str, tuple[Any, bool]]:
+    facts = derived(kind, model)
+    verbs = {name: getattr(kind, verb.lower()) for verb, name in facts.verbs.items()}
+    listing = {facts.list_operation: kind.list} if facts.list_operation else {}
+    return {name: (function, kind.recorded_only) for name, function in (verbs | listing).items()}
+
+
+def _place(function: Any) -> str:
+    """file:line, from the package's folder on."""
+    code = inspect.unwrap(function).__code__
+    return f"{Path(code.co_filename).relative_to(Path(__file__).parents[1])}:{code.co_firstlineno}"

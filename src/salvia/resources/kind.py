@@ -18,6 +18,12 @@ from salvia.resources.world import World
 Answer = Mapping[str, Any] | Reply
 
 
+def derived(kind: "type[Resource]", model: ServiceModel) -> Derived:
+    """What the model says of a kind, and what the kind states itself."""
+    stated = {name: getattr(kind, name) for name in ("arn_member", "arn_type", "status_member")}
+    return derive(kind.noun, model, stated)
+
+
 class Resource:
     """One noun. Override `admit`, `reconcile` and `dispose`; state a fact where the model's own is not AWS's.
 
@@ -38,8 +44,7 @@ class Resource:
 
     def __init__(self, world: World, model: ServiceModel) -> None:
         self.world = world
-        stated = {name: getattr(type(self), name) for name in ("arn_member", "arn_type", "status_member")}
-        self.model: Derived = derive(self.noun, model, stated)
+        self.model = derived(type(self), model)
         self.identity = Identity(self.model)
 
     # ------------------------------------------------------------- what a subclass may say
@@ -61,6 +66,10 @@ class Resource:
 
     async def dispose(self, record: Record) -> None:
         """Free what the resource holds; called before its row goes. Idempotent."""
+
+    async def hold(self, record: Record, call: Call) -> Record:
+        """Describe shows what this returns: a noun may let a client that only waits wait for a change."""
+        return record
 
     def demand(self, record: Record) -> Share:
         """What it wants of the machine, for nouns with `uses_machine`."""
@@ -94,7 +103,9 @@ class Resource:
         return self.view(record)
 
     async def describe(self, call: Call) -> Answer:
-        return self.described(await self.find(call))
+        record = await self.hold(await self.find(call), call)
+        shown = self.view(record)
+        return complete(self.model.described, shown) if self.model.described else shown
 
     async def list(self, call: Call) -> Answer:
         rows, token = await page(self.world.table, self.noun, call.account, call.region, call.params, self.view)
@@ -172,10 +183,6 @@ class Resource:
             code, phrase = self.absent
             raise AwsError(phrase.format(noun=self.noun, name=self.identity.name(call.params)), code=code)
         return record
-
-    def described(self, record: Record) -> dict[str, Any]:
-        shown = self.view(record)
-        return complete(self.model.described, shown) if self.model.described else shown
 
     def _taken(self, request: Mapping[str, Any], arn: str) -> AwsError:
         return InUse(self.taken.format(noun=self.noun, name=self.identity.name(request), arn=arn))

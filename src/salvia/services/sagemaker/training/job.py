@@ -19,7 +19,7 @@ from salvia.ports.images import Image, UnknownImageError
 from salvia.ports.objects import NoSuchObjectError
 from salvia.ports.table import Record
 from salvia.resources.instances import Share
-from salvia.resources.kind import Answer, Resource
+from salvia.resources.kind import Resource
 from salvia.resources.machine import capped, place_of, whole
 from salvia.resources.world import World
 from salvia.services.sagemaker.training import channels, container, ending, waiting
@@ -77,11 +77,10 @@ class TrainingJob(Resource):
         for name, value in request.items():
             record.spec[name] = record.spec.get(name, {}) | value if isinstance(value, dict) else value
 
-    async def describe(self, call: Call) -> Answer:
-        record = await self.find(call)
+    async def hold(self, record: Record, call: Call) -> Record:
         if record.state in self.unsettled and waiting.waits(call):
-            record = await waiting.settled(self.world, record, call)
-        return self.described(record)
+            return await waiting.settled(self.world, record, call)
+        return record
 
     def demand(self, record: Record) -> Share:
         return whole_share(hosts_of(record.spec))
