@@ -71,7 +71,9 @@ SKIPPED_INPUTS = {
     ),
     "a JSON value inside a JSON body stays the string it is": ("serializes_string_shapes_with_jsonvalue_trait",),
     "the client's endpoint has a path of its own, which a server never sees": ("RestJsonHostWithPath",),
-    "the name of a shape's definition is taken for the name of the member, as botocore itself does": ("BodyWithXmlName",),
+    "the name of a shape's definition is taken for the name of the member, as botocore itself does": (
+        "BodyWithXmlName",
+    ),
 }
 SKIPPED_OUTPUTS = {
     "botocore's own parser does not read it so, and botocore skips the case too": (
@@ -199,7 +201,7 @@ def as_botocore_reads(suite: Case, case: Case, response: Response) -> Any:
     given = {"name": "OperationName", "http": {}, **case["given"]}
     service = BotocoreService({**suite, "operations": {given["name"]: given}})
     operation = service.operation_model(given["name"])
-    parser = create_parser(suite["metadata"]["protocol"])
+    parser: Any = create_parser(suite["metadata"]["protocol"])
     parser._timestamp_parser = lambda text: parse_timestamp(text).timestamp()
     shape = operation.output_shape
     if shape is not None and suite["metadata"]["protocol"] == "query":

@@ -1,9 +1,10 @@
 """Between ASGI and the wire: heads read once, bodies in pieces both ways, and a client that hangs up."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
+from salvia.base.call import FileBody
 from salvia.base.errors import AwsError
 from salvia.wire.files import OpenFile
 from salvia.wire.message import Body, Response
@@ -37,13 +38,14 @@ def read_headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
 class Incoming:
     """The body of a request as it arrives; read once. Iterating raises AwsError when the client goes away before its end."""
 
-    __slots__ = ("_receive", "done", "length", "started")
+    __slots__ = ("_receive", "done", "length", "started", "trailers")
 
     def __init__(self, receive: Receive, length: int | None) -> None:
         self._receive = receive
         self.length = length
+        self.trailers: Mapping[str, str] = {}
         self.started = False
-        self.done = False
+        self.done = length == 0
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while not self.done:
@@ -65,7 +67,9 @@ class Incoming:
         """The whole body. Raises AwsError when it is longer than `limit` bytes, before reading it where the head says so."""
         if self.length is not None and self.length > limit:
             raise too_large(limit)
-        first = await self.piece() if not self.done else b""
+        if self.done:
+            return b""
+        first = await self.piece()
         if self.done:
             return first
         pieces, size = [first], len(first)
@@ -79,7 +83,7 @@ class Incoming:
 
     async def drain(self, *, expects: bool) -> bool:
         """Whether nothing of the body is left to come. A client that waits for our consent to send is not given it."""
-        if self.done or (self.length == 0):
+        if self.done:
             return True
         if (expects and not self.started) or self.length is None or self.length > _DRAINED:
             return False
@@ -128,8 +132,12 @@ class Watch:
 
 
 async def respond(send: Send, response: Response, *, head: bool, close: bool) -> None:
-    """Sends it all. Content-Length is stated whenever it is known; a HEAD keeps the one that its operation named."""
+    """Sends it all. Content-Length is stated whenever it is known; a HEAD keeps the one that its operation named.
+
+    A FileBody must have become an OpenFile: what cannot be opened must not have been promised.
+    """
     body, headers = response.body, response.headers
+    assert not isinstance(body, FileBody)
     if isinstance(body, bytes):
         if body or not head:
             headers["content-length"] = str(len(body))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from salvia.base.errors import AwsError
-from salvia.model.shapes import ServiceModel, Shape
+from salvia.model.shapes import ErrorModel, ServiceModel, Shape
 
 
 class Malformed(ValueError):
@@ -30,37 +30,57 @@ class Failure:
     query_compatible: bool = False
 
 
+# The services that speak XML say the general things in words of their own.
+_XML_WORDS = {
+    "AccessDeniedException": ("AccessDenied", 403),
+    "ValidationException": ("ValidationError", 400),
+    "UnrecognizedClientException": ("InvalidClientTokenId", 403),
+}
+_S3_WORDS = {
+    "AccessDeniedException": ("AccessDenied", 403),
+    "InternalFailure": ("InternalError", 500),
+    "RequestEntityTooLargeException": ("EntityTooLarge", 400),
+    "SerializationException": ("MalformedXML", 400),
+    "UnknownOperationException": ("MethodNotAllowed", 405),
+    "UnsupportedOperation": ("NotImplemented", 501),
+    "ValidationException": ("InvalidArgument", 400),
+}
+
+
 def failure(error: AwsError, service: ServiceModel | None, resource: str = "") -> Failure:
     """An explicit status of the error stands over the model's, the model's over the class's default."""
     stated = error.http_status if error.http_status != type(error).http_status else None
-    compatible = service is not None and "awsQueryCompatible" in service.metadata
-    try:
-        if service is None:
-            raise KeyError(error.code)
-        modelled = service.error(error.code)
-    except KeyError:
-        status = stated or error.http_status
-        return Failure(
-            code=error.code,
-            query_code=error.code,
-            message=error.message,
-            status=status,
-            sender_fault=status < 500,
-            members=error.members,
-            resource=resource,
-            query_compatible=compatible,
-        )
+    modelled = _modelled(service, error.code)
+    if modelled is None:
+        code, status = _words(service).get(error.code, (error.code, stated or error.http_status))
+    else:
+        code, status = modelled.code, stated or modelled.http_status
     return Failure(
-        code=modelled.code,
-        query_code=modelled.query_code,
+        code=code,
+        query_code=modelled.query_code if modelled else code,
         message=error.message,
-        status=stated or modelled.http_status,
-        sender_fault=modelled.sender_fault,
-        shape=modelled.shape,
+        status=status,
+        sender_fault=modelled.sender_fault if modelled else status < 500,
+        shape=modelled.shape if modelled else None,
         members=error.members,
         resource=resource,
-        query_compatible=compatible,
+        query_compatible=service is not None and "awsQueryCompatible" in service.metadata,
     )
+
+
+def _modelled(service: ServiceModel | None, code: str) -> ErrorModel | None:
+    try:
+        return service.error(code) if service else None
+    except KeyError:
+        return None
+
+
+def _words(service: ServiceModel | None) -> Mapping[str, tuple[str, int]]:
+    if service is None:
+        return {}
+    if service.name == "s3":
+        return _S3_WORDS
+    return _XML_WORDS if service.metadata.get("protocol") == "query" else {}
 
 
 def message_member(shape: Shape | None) -> str:

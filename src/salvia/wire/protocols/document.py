@@ -15,6 +15,7 @@ Conversion = Callable[[Any], Any]
 _REQUEST_HEAD = {"header", "headers", "uri", "querystring"}
 _RESPONSE_HEAD = {"header", "headers", "statusCode"}
 
+
 class Conversions:
     """`scalar` gives the conversion of a scalar shape, None to pass it on unchanged.
 
@@ -115,6 +116,8 @@ class Conversions:
             if not all(type(name) is str for name in value):
                 raise Malformed("the keys of a map are strings")
             kept = value if by_wire else {name: item for name, item in value.items() if item is not None}
-            return kept if entry is None else {name: item if item is None else entry(item) for name, item in kept.items()}
+            return (
+                kept if entry is None else {name: item if item is None else entry(item) for name, item in kept.items()}
+            )
 
         return convert

@@ -1,4 +1,4 @@
-"""AWS JSON 1.0 and 1.1: the operation in X-Amz-Target, everything else in one JSON document."""  # noqa: A005 - the protocol's name
+"""AWS JSON 1.0 and 1.1: the operation in X-Amz-Target, everything else in one JSON document."""
 
 import base64
 import binascii

@@ -40,7 +40,9 @@ class Query:
         if operation.output is not None:
             wrapper = operation.result_wrapper or f"{operation.name}Result"
             pieces += [f"<{wrapper}>", *write_members(operation.output.members, members, "iso8601"), f"</{wrapper}>"]
-        pieces.append(f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{operation.name}Response>")
+        pieces.append(
+            f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{operation.name}Response>"
+        )
         return Response(operation.response_code, headers, "".join(pieces).encode())
 
     def error(self, failure: Failure, request_id: str) -> Response:

@@ -82,7 +82,9 @@ class RestXml:
             return
         if payload.type in {"blob", "string"}:
             response.body = value.encode() if isinstance(value, str) else value
-            response.headers.setdefault("content-type", "binary/octet-stream" if payload.type == "blob" else "text/plain")
+            response.headers.setdefault(
+                "content-type", "binary/octet-stream" if payload.type == "blob" else "text/plain"
+            )
             return
         root = payload.location_name or payload.name
         pieces = xml.write(root, payload, value, xmlns=_namespace(operation, shape))
@@ -115,9 +117,7 @@ def _read_payload(shape: Shape, body: bytes) -> Any:
     return xml.read(shape, xml.parse(body)) if body else None
 
 
-def _document(
-    operation: OperationModel, shape: Shape, shapes: Mapping[str, Shape], members: Mapping[str, Any]
-) -> str:
+def _document(operation: OperationModel, shape: Shape, shapes: Mapping[str, Shape], members: Mapping[str, Any]) -> str:
     root = shape.location_name or _S3_ROOTS.get(operation.name, shape.name)
     unwrapped = _UNWRAPPED.get(operation.name)
     if unwrapped:

@@ -25,12 +25,12 @@ _EXPECTED = {
 def read_text(shape: Shape, text: str) -> Scalar:
     """Raises Malformed. Any of AWS's three timestamp formats is understood, whichever the model names."""
     kind = shape.type
-    if kind == "string" or kind == "character":
+    if kind in {"string", "character"}:
         return text
     try:
-        if kind == "integer" or kind == "long":
+        if kind in {"integer", "long"}:
             return int(text)
-        if kind == "float" or kind == "double":
+        if kind in {"float", "double"}:
             return float(text)
         if kind == "timestamp":
             return read_timestamp(text)

@@ -1,9 +1,9 @@
-"""XML along a shape: read without entities or document types, written well-formed."""  # noqa: A005 - what it is
+"""XML along a shape: read without entities or document types, written well-formed."""
 
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
-from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser  # noqa: S405 - a DOCTYPE is refused below
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
 from salvia.model.shapes import Shape
 from salvia.wire.errors import Malformed
@@ -16,7 +16,7 @@ DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 class _NoDoctype(TreeBuilder):
     """Without a DOCTYPE there are no entities to expand and no files to fetch."""
 
-    def doctype(self, name: str, pubid: str | None, system: str | None) -> NoReturn:  # noqa: ARG002
+    def doctype(self, name: str, pubid: str | None, system: str | None) -> NoReturn:
         raise Malformed("a document type is not allowed")
 
 
@@ -156,7 +156,7 @@ def attributes(shape: Shape, value: Mapping[str, Any]) -> str:
     )
 
 
-_SPECIAL = re.compile("[&<>\"\x00-\x09\x0b-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+_SPECIAL = re.compile('[&<>"\x00-\x09\x0b-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]')
 _NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 

@@ -1,0 +1,317 @@
+"""The life of a request: one list of steps, from the bytes of a socket to an operation and back."""
+
+import base64
+import logging
+import zlib
+from asyncio import CancelledError
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from salvia.base.call import ANONYMOUS, Call, Caller, FileBody, RawRequest, Reply, Stream
+from salvia.base.clock import Clock
+from salvia.base.errors import AwsError, Unsupported
+from salvia.base.ids import request_id as new_request_id
+from salvia.model.load import Models
+from salvia.model.shapes import OperationModel, ServiceModel
+from salvia.ports.credentials import Credentials
+from salvia.settings import Settings
+from salvia.wire.asgi import App, Incoming, Receive, Scope, Send, Watch, read_headers, release, respond, too_large
+from salvia.wire.cors import Cors
+from salvia.wire.errors import Malformed, failure
+from salvia.wire.files import OpenFile
+from salvia.wire.hosts import Place, read_host
+from salvia.wire.message import Request, Response
+from salvia.wire.protocols.query import read_form
+from salvia.wire.protocols.table import QUERY, REST_XML
+from salvia.wire.route import Mark, Route, Router, read_mark
+from salvia.wire.sigv4 import Verifier
+from salvia.wire.validate import check, code_for
+
+Operation = Callable[[Call], Awaitable[Mapping[str, Any] | Reply]]
+RawOperation = Callable[[RawRequest, Call], Awaitable[Reply]]
+Authorize = Callable[[Call], Awaitable[None]]
+Hook = Callable[[], Awaitable[None]]
+
+_BODY_LIMIT = 16 << 20  # JSON, CBOR, forms and XML
+_PAYLOAD_LIMIT = 64 << 20  # a blob that is a payload but does not stream, such as a function's code
+_SIGNED_QUERY = (b"X-Amz-", b"AWSAccessKeyId=", b"Action=")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and what has been learned of it so far."""
+
+    request: Request
+    body: Incoming
+    request_id: str
+    mark: Mark
+    route: Route | None = None
+    caller: Caller = ANONYMOUS
+    region: str = ""
+    stream: Stream | None = None
+
+
+class Wire:
+    """Every AWS service on one port; an ASGI application.
+
+    `services` maps a service's name and an operation's name to what answers it; an operation of the model that is not
+    there is refused, with the sentence under "service.Operation" in `refused` where there is one. `raw` takes a whole
+    service's requests as they came, after the signature was verified and `authorize` agreed; their params are then only
+    what stands in the head. `authorize` raises AccessDenied; a caller that is ANONYMOUS reaches it only for S3 and for
+    operations that the model leaves unsigned. `fallback` gets unsigned requests for "/" and for paths that begin with
+    "/_", which no bucket's name does. `start` and `stop` are awaited with the server's life.
+    """
+
+    def __init__(
+        self,
+        models: Models,
+        services: Mapping[str, Mapping[str, Operation]],
+        credentials: Credentials,
+        authorize: Authorize,
+        clock: Clock,
+        settings: Settings,
+        *,
+        raw: Mapping[str, RawOperation] | None = None,
+        fallback: App | None = None,
+        refused: Mapping[str, str] | None = None,
+        start: Hook | None = None,
+        stop: Hook | None = None,
+    ) -> None:
+        self._services = services
+        self._raw = raw or {}
+        self._authorize = authorize
+        self._settings = settings
+        self._fallback = fallback
+        self._refused = refused or {}
+        self._start, self._stop = start, stop
+        self._cors = Cors(settings.cors_origins)
+        self._router = Router(models, dict.fromkeys([*services, *self._raw]))
+        self._verifier = Verifier(credentials, clock, settings.max_clock_skew_seconds)
+        self._validation_codes: dict[str, str] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        headers = read_headers(scope["headers"])
+        if self._fallback is not None and _for_people(scope, headers):
+            await self._fallback(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        body = Incoming(receive, _length(headers))
+        watch = Watch(body, receive)
+        head = scope["method"] == "HEAD"
+        try:
+            response = await self.handle(
+                scope["method"],
+                scope["raw_path"].decode("latin-1"),
+                scope["query_string"].decode("latin-1"),
+                headers,
+                body,
+            )
+            try:
+                close = not body.done and not await body.drain(expects="expect" in headers)
+                await respond(send, response, head=head, close=close)
+            finally:
+                await release(response.body)
+        except CancelledError:
+            if not watch.gone:
+                raise
+        finally:
+            watch.end()
+
+    async def handle(
+        self, method: str, raw_path: str, query: str, headers: Mapping[str, str], body: Incoming
+    ) -> Response:
+        """Answers one request; raises nothing but CancelledError. `headers` have lower-case names."""
+        request_id = new_request_id()
+        request = Request(method, raw_path, query, headers)
+        exchange = Exchange(request, body, request_id, Mark())
+        try:
+            response = await self._answer(exchange)
+        except AwsError as error:
+            response = self._refusal(exchange, error)
+        except Exception:  # noqa: BLE001 - the boundary: the log is told, the client is not
+            _log.exception("request %s failed: %s %s", request_id, method, raw_path)
+            response = self._refusal(exchange, AwsError(_INTERNAL, http_status=500))
+        if exchange.route is not None and exchange.route.protocol is REST_XML:
+            response.headers["x-amz-id-2"] = base64.b64encode(request_id.encode()).decode()
+        if "origin" in headers:
+            response.headers |= self._cors.headers(headers)
+        return response
+
+    async def _answer(self, exchange: Exchange) -> Response:
+        if exchange.request.method == "OPTIONS":
+            return self._cors.preflight(exchange.request.headers)
+        route, operation = await self._find(exchange)
+        await self._verify(exchange, route, operation)
+        answers = self._served(operation)
+        params = self._parse(exchange, route, operation)
+        call = Call(
+            service=operation.service.name,
+            operation=operation.name,
+            params=params,
+            caller=exchange.caller,
+            region=exchange.region,
+            request_id=exchange.request_id,
+            headers=exchange.request.headers,
+            body=exchange.stream,
+        )
+        await self._authorize(call)
+        result = await answers(call) if answers else await self._pass_on(exchange, call)
+        return self._written(exchange, operation, result)
+
+    async def _find(self, exchange: Exchange) -> tuple[Route, OperationModel]:
+        request = exchange.request
+        if request.query:
+            request.arguments = read_form(request.query)
+        # The first of a repeated argument counts.
+        mark = exchange.mark = read_mark(request.headers, dict(reversed(request.arguments)))
+        exchange.region = mark.region or self._settings.region
+        route = exchange.route = self._router.find(request, mark)
+        if route.operation is None:
+            request.body = await exchange.body.read(_BODY_LIMIT)
+            request.form = read_form(_unpacked(request).decode("utf-8", "replace"))
+            route = exchange.route = self._router.by_form(route, request.form, mark)
+        elif route.protocol is QUERY:
+            request.form = request.arguments
+        request.labels = route.labels
+        assert route.operation is not None
+        return route, route.operation
+
+    async def _verify(self, exchange: Exchange, route: Route, operation: OperationModel) -> None:
+        """Who calls, and the body: whole for most operations, still to come for those that stream."""
+        request, body = exchange.request, exchange.body
+        streams = route.streams or operation.name == "PostObject" or operation.service.name in self._raw
+        if not streams and operation.service.name != "s3":
+            request.body = request.body or await body.read(_BODY_LIMIT)
+        if exchange.mark.anonymous:
+            self._admit(operation)
+        else:
+            verified = await self._verifier.verify(
+                request.method, request.path, request.query, request.headers, request.body
+            )
+            exchange.caller = verified.caller
+        if streams:
+            exchange.stream = body
+        elif not request.body:
+            request.body = await body.read(_BODY_LIMIT)
+
+    def _admit(self, operation: OperationModel) -> None:
+        """Who did not sign may ask S3, whose policies decide, and what the model says needs no signature."""
+        if operation.service.name != "s3" and operation.raw.get("authtype") != "none":
+            raise AwsError(
+                "Request is missing Authentication Token", code="MissingAuthenticationTokenException", http_status=403
+            )
+
+    def _served(self, operation: OperationModel) -> Operation | None:
+        """What answers the operation; None when its service is passed on raw. Raises Unsupported."""
+        service = operation.service.name
+        found = self._services.get(service, _NOTHING).get(operation.name)
+        if found is None and service not in self._raw:
+            sentence = self._refused.get(f"{service}.{operation.name}")
+            raise Unsupported(sentence or f"{operation.name} is not served by Salvia; docs/operations.md lists what is")
+        return found
+
+    def _parse(self, exchange: Exchange, route: Route, operation: OperationModel) -> dict[str, Any]:
+        if "requestcompression" in operation.raw:
+            exchange.request.body = _unpacked(exchange.request)
+        try:
+            params = route.protocol.parse(exchange.request, operation)
+        except Malformed as error:
+            raise AwsError(str(error), code=route.protocol.malformed) from error
+        except RecursionError:
+            raise AwsError("the document is nested too deeply", code=route.protocol.malformed) from None
+        if operation.name == "PostObject":
+            return dict(route.labels)
+        if operation.input is not None and operation.service.name not in self._raw:
+            check(operation.input, params, self._validation_code(operation.service))
+        return params
+
+    def _validation_code(self, service: ServiceModel) -> str:
+        code = self._validation_codes.get(service.name)
+        if code is None:
+            code = self._validation_codes[service.name] = code_for(service)
+        return code
+
+    async def _pass_on(self, exchange: Exchange, call: Call) -> Reply:
+        request, body = exchange.request, call.body
+        assert body is not None
+        raw = RawRequest(request.method, request.path, request.query, request.headers, body)
+        return await self._raw[call.service](raw, call)
+
+    def _written(self, exchange: Exchange, operation: OperationModel, result: Mapping[str, Any] | Reply) -> Response:
+        assert exchange.route is not None
+        reply = result if isinstance(result, Reply) else Reply(result)
+        response = exchange.route.protocol.serialize(operation, reply.members, exchange.request_id)
+        if reply.status is not None:
+            response.status = reply.status
+        if reply.headers:
+            response.headers |= {name.lower(): value for name, value in reply.headers.items()}
+        if reply.body is not None:
+            response.body = reply.body
+        if isinstance(response.body, FileBody):
+            response.body = OpenFile(response.body)
+        return response
+
+    def _refusal(self, exchange: Exchange, error: AwsError) -> Response:
+        request, route = exchange.request, exchange.route
+        protocol = route.protocol if route else self._router.protocol(request, exchange.mark)
+        response = protocol.error(failure(error, route.service if route else None, request.path), exchange.request_id)
+        response.headers |= {name.lower(): value for name, value in error.headers.items()}
+        if request.method == "HEAD":
+            response.body = b""
+        return response
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                if self._start:
+                    await self._start()
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                if self._stop:
+                    await self._stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+_NOTHING: Mapping[str, Operation] = {}
+_INTERNAL = "The server failed; its log says why, under the request id."
+
+
+def _unpacked(request: Request) -> bytes:
+    """The body without its gzip, which clients use for large requests of the operations that allow it."""
+    if request.headers.get("content-encoding") != "gzip":
+        return request.body
+    unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    try:
+        body = unpacker.decompress(request.body, _BODY_LIMIT)
+    except zlib.error as error:
+        raise AwsError("the body is not gzip", code="SerializationException") from error
+    if unpacker.unconsumed_tail:
+        raise too_large(_BODY_LIMIT)
+    return body
+
+
+def _length(headers: Mapping[str, str]) -> int | None:
+    """None when only the end of the body will tell."""
+    stated = headers.get("content-length")
+    if stated is not None:
+        return int(stated)
+    return None if "transfer-encoding" in headers else 0
+
+
+def _for_people(scope: Scope, headers: Mapping[str, str]) -> bool:
+    """Unsigned, and for a path that no bucket has."""
+    if scope["path"].startswith("/_"):
+        return "authorization" not in headers and read_host(headers.get("host", "")) == Place()
+    if scope["path"] != "/" or scope.get("method") not in {"GET", "HEAD"} or "authorization" in headers:
+        return False
+    signed = any(mark in scope["query_string"] for mark in _SIGNED_QUERY)
+    return not signed and read_host(headers.get("host", "")) == Place()
