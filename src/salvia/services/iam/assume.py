@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from salvia.base.arn import Arn
@@ -107,9 +108,12 @@ async def session_policy(world: World, account: str, given: Mapping[str, Any]) -
 
 def session_layer(caller: Caller) -> Layer | None:
     """What limits the caller's session; None when nothing does."""
-    if not caller.session_policy:
-        return None
-    return layer_of(tuple(documents.parsed(text, Use.IDENTITY) for text in json.loads(caller.session_policy)))
+    return _session_layer(caller.session_policy) if caller.session_policy else None
+
+
+@lru_cache(maxsize=4096)
+def _session_layer(texts: str) -> Layer:
+    return Layer([documents.parsed(text, Use.IDENTITY) for text in json.loads(texts)])
 
 
 async def _may(world: World, call: Call, role: Record, action: str) -> bool:
