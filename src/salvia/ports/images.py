@@ -9,6 +9,7 @@ from typing import Protocol
 class Image:
     """`name` identifies the environment to a Compute; `entry_points` gives the command for "train", "serve", "process".
 
+    `version` is what runs; `note` says so in words where something else was asked, else it is "".
     `algorithm` is the built-in algorithm's repository ("sagemaker-xgboost"), "" for an image that only runs what it is told.
     """
 
@@ -18,6 +19,7 @@ class Image:
     variables: Mapping[str, str] = field(default_factory=dict)
     algorithm: str = ""
     version: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

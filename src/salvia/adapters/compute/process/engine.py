@@ -84,12 +84,15 @@ class Process:
     def on_change(self, call: Callable[[str], None]) -> None:
         self._calls.append(call)
 
-    async def warm(self, image: str) -> Readings:
-        """Starts the template of an environment before anybody waits for it. Raises CannotLaunchError."""
-        try:
-            return await self._template(self._find_environment(image), warm=True).ready()
-        except OSError as error:
-            raise CannotLaunchError(str(error)) from error
+    def warm(self, image: str) -> None:
+        """Has the template of an environment started, if it is not, so that it is ready when a run comes. Returns at once."""
+        environment = self._find_environment(image)
+        if environment.modules:
+            self._template(environment, warm=True).start()
+
+    async def readings(self, image: str) -> Readings:
+        """What the environment's template says of itself when it is ready, once for each start of it. Raises OSError."""
+        return await self._template(self._find_environment(image), warm=True).ready()
 
     def close(self) -> None:
         """Lets the templates go. Runs stay."""

@@ -51,15 +51,14 @@ class Template:
                 send(self._connection, descriptors)
                 return
             self.close()
-        self._start()
+        self.start()
         assert self._connection is not None
         with contextlib.suppress(OSError):  # it died at once: the answer that never comes says so
             send(self._connection, descriptors)
 
     async def ready(self) -> Readings:
         """Starts the template when there is none; returns when its imports are done. Raises OSError when it died."""
-        if self._connection is None:
-            self._start()
+        self.start()
         connection = self._connection
         assert connection is not None
         data = await _receive(connection)
@@ -90,7 +89,11 @@ class Template:
             os.close(self._complaints)
             self._complaints = -1
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Returns at once; does nothing when it was started."""
+        self.used = time.monotonic()
+        if self._connection is not None:
+            return
         self._complaints = os.memfd_create("stderr", os.MFD_CLOEXEC)
         self._connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._connection.setblocking(False)

@@ -1,0 +1,110 @@
+"""Builds an environment of exactly locked packages, once, however many servers want it."""
+
+import contextlib
+import fcntl
+import functools
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from importlib import resources
+from pathlib import Path
+
+import uv
+
+CODE_PATH = "/opt/salvia"  # where a sandbox shows salvia_container and salvia_algorithms
+_LAYOUT = "1"  # changes when environments are built differently from the same lock
+_COMPLAINT = 1500  # characters of uv's complaint that are passed on
+
+
+class BuildError(RuntimeError):
+    """The environment could not be built; the text says why and what to do."""
+
+
+def lock_of(name: str) -> str:
+    """The packages of the environment, as a requirements file with exact versions and hashes."""
+    return (resources.files(__package__) / "environments" / f"{name}.txt").read_text(encoding="utf-8")
+
+
+def packages_of(lock: str) -> list[str]:
+    return [line.split()[0] for line in lock.splitlines() if "==" in line]
+
+
+@functools.cache
+def folder_name(name: str) -> str:
+    """Says all that the content depends on: what is locked, and the interpreter that it was built with and needs."""
+    python = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    parts = (_LAYOUT, sys.version, sys.base_prefix, lock_of(name))
+    return f"{name}-{python}-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:12]}"
+
+
+def build(name: str, environments: Path, say: Callable[[str], None]) -> Path:
+    """The finished folder. Blocks; `say` hears what is being done. Raises BuildError.
+
+    A folder under its final name is always whole: it is built under another name and renamed. Who dies in the middle
+    leaves that other name behind, which the next builder throws away.
+    """
+    final = environments / folder_name(name)
+    if final.is_dir():
+        return final
+    environments.mkdir(parents=True, exist_ok=True)
+    with _only_one(environments / f".{final.name}.lock", say):
+        if final.is_dir():
+            return final
+        for left in environments.glob(f".{final.name}.building-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        building = environments / f".{final.name}.building-{uuid.uuid4().hex}"
+        try:
+            _fill(building, lock_of(name), say)
+            building.rename(final)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+    return final
+
+
+@contextlib.contextmanager
+def _only_one(lock: Path, say: Callable[[str], None]) -> Iterator[None]:
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another server that builds it")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _fill(folder: Path, lock: str, say: Callable[[str], None]) -> None:
+    packages = packages_of(lock)
+    say(f"installing {len(packages)} packages: {', '.join(packages)}")
+    interpreter = getattr(sys, "_base_executable", sys.executable)
+    _uv("venv", "--quiet", "--relocatable", "--no-project", "--python", interpreter, str(folder))
+    requirements = folder / "requirements.txt"
+    requirements.write_text(lock, encoding="utf-8")
+    python = folder / "bin/python"
+    options = ("--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--compile-bytecode")
+    _uv("pip", "install", *options, "--python", str(python), "-r", str(requirements))
+    (_site_packages(folder) / "salvia.pth").write_text(f"{CODE_PATH}\n")
+    (folder / "built.json").write_text(json.dumps({"python": sys.version, "packages": packages}))
+
+
+def _site_packages(folder: Path) -> Path:
+    return next(folder.glob("lib/python3.*/site-packages"))
+
+
+def _uv(*arguments: str) -> None:
+    # Not the user's uv.toml: it is about their projects. The environment counts: it names mirrors and proxies.
+    command = [uv.find_uv_bin(), *arguments, "--no-config"]
+    environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never"}
+    environment.pop("VIRTUAL_ENV", None)
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, umask=0o022, check=False
+    )
+    if done.returncode:
+        raise BuildError(
+            f"{done.stderr.strip()[-_COMPLAINT:]} (the packages come from PyPI: is it reachable from this machine? "
+            "UV_INDEX_URL names a mirror, HTTPS_PROXY a proxy)"
+        )
