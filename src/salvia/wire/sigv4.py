@@ -1,0 +1,448 @@
+"""Signature version 4: in the Authorization header, or in the query string of a presigned URL."""
+
+import asyncio
+import hashlib
+import hmac
+import re
+from calendar import timegm
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_tz
+from functools import lru_cache
+from time import gmtime, strftime, strptime
+from urllib.parse import quote, unquote, unquote_to_bytes
+
+from salvia.base.clock import Clock
+from salvia.base.errors import AwsError
+from salvia.ports.credentials import Credential, Credentials
+from salvia.wire.signature import UNSIGNED, Family, Refusal, Verified, check_token, refusal
+from salvia.wire.sigv2 import verify_presigned
+
+ALGORITHM = "AWS4-HMAC-SHA256"
+EMPTY = hashlib.sha256().hexdigest()
+STREAMING = {
+    "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+    "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
+    "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+}
+_WEEK = 604_800
+_LARGE = 256 * 1024  # hashing more than this holds up other requests
+_HEADER_PARTS = ("Credential", "Signature", "SignedHeaders")
+_QUERY_PARTS = (
+    "X-Amz-Algorithm",
+    "X-Amz-Credential",
+    "X-Amz-Signature",
+    "X-Amz-Date",
+    "X-Amz-SignedHeaders",
+    "X-Amz-Expires",
+)
+_CANONICAL = re.compile(r"(?:[A-Za-z0-9\-._~/]|%[0-9A-F]{2})*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_STAMP = re.compile(r"\d{8}T\d{6}Z")
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """What a request says of its signature."""
+
+    access_key: str
+    date: str
+    region: str
+    service: str
+    signed_headers: tuple[str, ...]
+
+    @property
+    def scope(self) -> str:
+        return f"{self.date}/{self.region}/{self.service}/aws4_request"
+
+
+class Verifier:
+    """Finds out who signed a request. `max_skew` is in seconds."""
+
+    def __init__(self, credentials: Credentials, clock: Clock, max_skew: float = 900.0) -> None:
+        self._credentials = credentials
+        self._clock = clock
+        self._max_skew = max_skew
+
+    async def verify(
+        self,
+        method: str,
+        raw_path: str,
+        query: str,
+        headers: Mapping[str, str],
+        *,
+        family: Family,
+        body: bytes | None = None,
+        anonymous: bool = False,
+        bucket: str = "",
+    ) -> Verified:
+        """Raises AwsError in the words of `family`.
+
+        `raw_path` and `query` are as they came, still percent-encoded; `headers` have lower-case names. `body` is the
+        whole body, which is then checked here; None means that it is still to come and wire/body.py will hold it to
+        `Verified.payload`; bodies for S3, which may be chunked, always take that way. An unsigned request is ANONYMOUS
+        for S3, or where `anonymous` allows it. `bucket` is what the host names, where the path does not.
+        """
+        authorization = headers.get("authorization")
+        presigned = "X-Amz-Algorithm=" in query or "X-Amz-Signature=" in query
+        by_version_2 = family is Family.S3 and "AWSAccessKeyId=" in query and "Signature=" in query
+        if (authorization is not None) + presigned + by_version_2 > 1:
+            raise AwsError(
+                "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string "
+                "parameter or the Authorization header should be specified",
+                code="InvalidArgument",
+            )
+        now = self._clock.now()
+        if authorization is not None:
+            found = await self._by_header(method, raw_path, query, headers, authorization, family, body, now)
+        elif presigned:
+            found = await self._by_query(method, raw_path, query, headers, family, body, now)
+        elif by_version_2:
+            resource = f"/{bucket}{raw_path}" if bucket else raw_path
+            found = await verify_presigned(self._credentials, method, resource, query, headers, now)
+        elif family is Family.S3 or anonymous:
+            found = Verified(payload=_stated_payload(headers) or UNSIGNED)
+        else:
+            raise refusal(Refusal.MISSING, family)
+        return found
+
+    async def _by_header(
+        self,
+        method: str,
+        raw_path: str,
+        query: str,
+        headers: Mapping[str, str],
+        authorization: str,
+        family: Family,
+        body: bytes | None,
+        now: float,
+    ) -> Verified:
+        head, _, signature = authorization.rpartition("Signature=")
+        claim = _claim_of_header(head, family) if _SHA256.fullmatch(signature) else None
+        if claim is None:
+            claim, signature = _claim_in_any_order(authorization, family)
+        timestamp = _timestamp(headers, family)
+        self._check_time(claim, timestamp, now, family)
+        _check_signed(claim.signed_headers, headers, family)
+        credential = await self._find(claim.access_key, headers.get("x-amz-security-token"), now, family)
+        payload = await _payload(headers, family, body)
+        return _settle(
+            _Signed(method, raw_path, query, headers, claim, timestamp, payload), credential, signature, family
+        )
+
+    async def _by_query(
+        self,
+        method: str,
+        raw_path: str,
+        query: str,
+        headers: Mapping[str, str],
+        family: Family,
+        body: bytes | None,
+        now: float,
+    ) -> Verified:
+        stated = {name: unquote(value) for name, _, value in (part.partition("=") for part in query.split("&"))}
+        claim = _claim_of_query(stated, family)
+        timestamp = stated["X-Amz-Date"]
+        self._check_expiry(claim, timestamp, stated["X-Amz-Expires"], now, family)
+        _check_signed(claim.signed_headers, headers, family)
+        credential = await self._find(claim.access_key, stated.get("X-Amz-Security-Token"), now, family)
+        if "x-amz-content-sha256" in claim.signed_headers:
+            payload = await _payload(headers, family, body)
+        else:
+            payload = UNSIGNED if family is Family.S3 else await _sha256(body or b"")
+        rest = "&".join(part for part in query.split("&") if not part.startswith("X-Amz-Signature="))
+        signed = _Signed(method, raw_path, rest, headers, claim, timestamp, payload)
+        return _settle(signed, credential, stated["X-Amz-Signature"], family)
+
+    async def _find(self, access_key: str, token: str | None, now: float, family: Family) -> Credential:
+        credential = await self._credentials.find(access_key)
+        if credential is None:
+            raise refusal(Refusal.UNKNOWN_KEY, family)
+        check_token(credential, token, now, family)
+        return credential
+
+    def _check_time(self, claim: _Claim, timestamp: str, now: float, family: Family) -> None:
+        signed = _epoch(timestamp)
+        if abs(now - signed) > self._max_skew:
+            raise refusal(Refusal.SKEWED, family, _skew_words(timestamp, signed, now, self._max_skew, family))
+        _check_date(claim, timestamp, family)
+
+    def _check_expiry(self, claim: _Claim, timestamp: str, lifetime: str, now: float, family: Family) -> None:
+        if not lifetime.lstrip("-").isdecimal():
+            raise refusal(Refusal.BAD_QUERY, family, "X-Amz-Expires should be a number")
+        seconds = int(lifetime[:12])
+        if seconds < 0:
+            raise refusal(Refusal.BAD_QUERY, family, "X-Amz-Expires must be non-negative")
+        if seconds > _WEEK:
+            words = "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds"
+            raise refusal(Refusal.BAD_QUERY, family, words)
+        signed = _epoch(timestamp)
+        if now > signed + seconds or now < signed - self._max_skew:
+            if family is Family.S3:
+                raise AwsError(
+                    "Request has expired" if now > signed else "Request is not yet valid",
+                    code="AccessDenied",
+                    http_status=403,
+                )
+            allowed = seconds if now > signed else self._max_skew
+            raise refusal(Refusal.SKEWED, family, _skew_words(timestamp, signed, now, allowed, family))
+        _check_date(claim, timestamp, family)
+
+
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """All that a signature is over. `query` is without the signature itself."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    claim: _Claim
+    timestamp: str
+    payload: str
+
+
+def _settle(signed: _Signed, credential: Credential, signature: str, family: Family) -> Verified:
+    """The verdict. Raises AwsError when the signature is not the one that the secret gives."""
+    claim = signed.claim
+    key = signing_key(credential.secret, claim.date, claim.region, claim.service)
+    scope = claim.scope
+    for canonical in _canonical_requests(signed, s3=family is Family.S3):
+        digest = hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
+        to_sign = f"{ALGORITHM}\n{signed.timestamp}\n{scope}\n{digest}"
+        if hmac.compare_digest(hmac.digest(key, to_sign.encode(), "sha256").hex(), signature):
+            return Verified(
+                credential.caller,
+                claim.region,
+                claim.service,
+                signed.payload,
+                signature,
+                key,
+                signed.timestamp,
+                scope,
+            )
+    raise refusal(Refusal.MISMATCH, family)
+
+
+@lru_cache(maxsize=1024)
+def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
+    key = f"AWS4{secret}".encode()
+    for part in (date, region, service, "aws4_request"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key
+
+
+def _canonical_requests(signed: _Signed, *, s3: bool) -> Iterator[str]:
+    """The request as its signer may have written it down.
+
+    Signers agree where nothing needs escaping. Where something does, some sign the path and query string as they send
+    them, others decode and encode them again, as AWS does. Both say the same, so both are accepted.
+    """
+    headers = signed.headers
+    names = signed.claim.signed_headers
+    lines = "\n".join([f"{name}:{' '.join(headers[name].split())}" for name in names])
+    tail = f"{lines}\n\n{';'.join(names)}\n{signed.payload}"
+    path, query = signed.path or "/", signed.query
+    written = path if s3 else _twice_encoded(path)
+    yield f"{signed.method}\n{written}\n{_sorted(query)}\n{tail}"
+    again = _encoded_again(path)
+    if (not s3 or again == path) and _plain_query(query):
+        return
+    if s3:
+        written = again
+    yield f"{signed.method}\n{written}\n{_query_encoded_again(query)}\n{tail}"
+
+
+def _sorted(query: str) -> str:
+    if not query:
+        return ""
+    parts = sorted(part.partition("=")[::2] for part in query.split("&") if part)
+    return "&".join([f"{name}={value}" for name, value in parts])
+
+
+def _plain_query(query: str) -> bool:
+    return all(_CANONICAL.fullmatch(part) and "/" not in part for part in query.replace("=", "&").split("&"))
+
+
+def _query_encoded_again(query: str) -> str:
+    return _sorted(
+        "&".join(
+            f"{_quoted(name)}={_quoted(value)}"
+            for name, _, value in (part.partition("=") for part in query.split("&"))
+            if name
+        )
+    )
+
+
+def _quoted(text: str) -> str:
+    return quote(unquote_to_bytes(_bytes(text.replace("+", " "))), safe="-_.~")
+
+
+def _encoded_again(path: str) -> str:
+    return path if _CANONICAL.fullmatch(path) else quote(unquote_to_bytes(_bytes(path)), safe="/-_.~")
+
+
+def _bytes(text: str) -> bytes:
+    """What stood on the wire: a path is bytes, read as Latin-1."""
+    return text.encode("latin-1", "replace")
+
+
+@lru_cache(maxsize=256)
+def _twice_encoded(path: str) -> str:
+    """Everybody but S3: dot segments and empty segments go, and what is already encoded is encoded once more."""
+    segments: list[str] = []
+    for segment in path.split("/"):
+        if segment == "..":
+            del segments[-1:]
+        elif segment not in {"", "."}:
+            segments.append(segment)
+    normal = "/" + "/".join(segments)
+    if path.endswith("/") and segments:
+        normal += "/"
+    return quote(normal, safe="/-_.~")
+
+
+@lru_cache(maxsize=256)
+def _claim_of_header(head: str, family: Family) -> _Claim | None:
+    """Of an Authorization header up to its signature, as every SDK writes it; None when it is written another way."""
+    written = re.fullmatch(rf"{ALGORITHM} Credential=([^,\s]+), ?SignedHeaders=([^,\s]+), ?", head)
+    return _claim(written[1], written[2], family, Refusal.INCOMPLETE) if written else None
+
+
+def _claim_in_any_order(authorization: str, family: Family) -> tuple[_Claim, str]:
+    algorithm, _, rest = authorization.partition(" ")
+    if algorithm != ALGORITHM:
+        raise _unsupported(algorithm, family)
+    parts = {
+        name.strip(): value.strip() for name, _, value in (part.partition("=") for part in re.split(r"[,\s]+", rest))
+    }
+    missing = [f"Authorization header requires '{name}' parameter." for name in _HEADER_PARTS if not parts.get(name)]
+    if missing:
+        raise refusal(Refusal.INCOMPLETE, family, " ".join(missing))
+    return _claim(parts["Credential"], parts["SignedHeaders"], family, Refusal.INCOMPLETE), parts["Signature"]
+
+
+def _claim_of_query(stated: Mapping[str, str], family: Family) -> _Claim:
+    missing = [name for name in _QUERY_PARTS if not stated.get(name)]
+    if missing:
+        words = f"Query-string authentication version 4 requires the {', '.join(_QUERY_PARTS)} parameters."
+        raise refusal(Refusal.BAD_QUERY, family, words)
+    if stated["X-Amz-Algorithm"] != ALGORITHM:
+        raise _unsupported(stated["X-Amz-Algorithm"], family)
+    if not _STAMP.fullmatch(stated["X-Amz-Date"]):
+        words = "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\""
+        raise refusal(Refusal.BAD_QUERY, family, words)
+    return _claim(stated["X-Amz-Credential"], stated["X-Amz-SignedHeaders"], family, Refusal.BAD_QUERY)
+
+
+def _claim(credential: str, signed_headers: str, family: Family, why: Refusal) -> _Claim:
+    parts = credential.rsplit("/", 4)
+    if len(parts) != 5 or parts[4] != "aws4_request" or not all(parts):
+        words = f"Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '{credential}'"
+        raise refusal(why, family, words)
+    access_key, date, region, service, _ = parts
+    return _Claim(access_key, date, region, service, tuple(signed_headers.lower().split(";")))
+
+
+def _unsupported(algorithm: str, family: Family) -> AwsError:
+    if family is Family.S3:
+        words = f"The authorization mechanism you have provided is not supported. Please use {ALGORITHM}."
+        return AwsError(words, code="InvalidRequest")
+    return refusal(Refusal.INCOMPLETE, family, f"Unsupported AWS 'algorithm': '{algorithm[:60]}'; use {ALGORITHM}.")
+
+
+def _timestamp(headers: Mapping[str, str], family: Family) -> str:
+    stated = headers.get("x-amz-date") or headers.get("date")
+    if not stated:
+        words = "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."
+        raise refusal(Refusal.MISSING if family is Family.S3 else Refusal.INCOMPLETE, family, words)
+    if _STAMP.fullmatch(stated):
+        return stated
+    parsed = parsedate_tz(stated)
+    if parsed is None:
+        words = f"Date must be in ISO-8601 'basic format'. Got '{stated[:60]}'."
+        raise refusal(Refusal.INCOMPLETE, family, words)
+    return _stamp(timegm(parsed[:6]) - (parsed[9] or 0))
+
+
+def _check_date(claim: _Claim, timestamp: str, family: Family) -> None:
+    if claim.date == timestamp[:8]:
+        return
+    words = (
+        "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "
+        f"'{claim.date}' != '{timestamp[:8]}', from '{timestamp}'."
+    )
+    raise refusal(Refusal.MISMATCH, family, words)
+
+
+def _check_signed(names: tuple[str, ...], headers: Mapping[str, str], family: Family) -> None:
+    """The host must be signed, what is called signed must be there, and S3 wants every x-amz- header signed."""
+    if "host" not in names or not all(name in headers for name in names):
+        words = "" if "host" in names else "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."
+        raise refusal(Refusal.MISMATCH if "host" in names else Refusal.INCOMPLETE, family, words)
+    if family is not Family.S3:
+        return
+    for name in headers:
+        if name.startswith("x-amz-") and name not in names and name != "x-amz-content-sha256":
+            raise AwsError(
+                f"There were headers present in the request which were not signed: {name}",
+                code="AccessDenied",
+                http_status=403,
+            )
+
+
+async def _payload(headers: Mapping[str, str], family: Family, body: bytes | None) -> str:
+    """What stands for the body in the canonical request."""
+    stated = headers.get("x-amz-content-sha256")
+    if family is Family.S3:
+        if stated is None:
+            words = "Missing required header for this request: x-amz-content-sha256"
+            raise AwsError(words, code="InvalidRequest")
+        return _stated_payload(headers)
+    if body is None and stated is not None and _SHA256.fullmatch(stated):
+        return stated
+    return await _sha256(body or b"")
+
+
+def _stated_payload(headers: Mapping[str, str]) -> str:
+    stated = headers.get("x-amz-content-sha256", "")
+    if stated in STREAMING or stated in {UNSIGNED, ""} or _SHA256.fullmatch(stated):
+        return stated
+    if stated.startswith("STREAMING-AWS4-ECDSA"):
+        raise AwsError(
+            f"Signature version 4a is not supported; use {ALGORITHM}.", code="NotImplemented", http_status=501
+        )
+    raise AwsError(
+        "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, "
+        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 value.",
+        code="InvalidArgument",
+    )
+
+
+async def _sha256(body: bytes) -> str:
+    if not body:
+        return EMPTY
+    if len(body) <= _LARGE:
+        return hashlib.sha256(body).hexdigest()
+    return (await asyncio.to_thread(hashlib.sha256, body)).hexdigest()
+
+
+@lru_cache(maxsize=1024)
+def _epoch(timestamp: str) -> float:
+    try:
+        return timegm(strptime(timestamp, "%Y%m%dT%H%M%SZ"))
+    except ValueError:
+        return 0.0
+
+
+def _stamp(seconds: float) -> str:
+    return strftime("%Y%m%dT%H%M%SZ", gmtime(seconds))
+
+
+def _skew_words(timestamp: str, signed: float, now: float, allowed: float, family: Family) -> str:
+    if family is Family.S3:
+        return ""
+    minutes = f"{allowed / 60:g} min."
+    if signed < now:
+        return f"Signature expired: {timestamp} is now earlier than {_stamp(now - allowed)} ({_stamp(now)} - {minutes})"
+    return f"Signature not yet current: {timestamp} is still later than {_stamp(now + allowed)} ({_stamp(now)} + {minutes})"
