@@ -19,7 +19,7 @@ import uvloop
 from botocore.config import Config as BotoConfig
 
 from salvia.wire.certificates import Authority
-from salvia.wire.proxy import Authorise, protocol_class
+from salvia.wire.proxy import Rules, front_door
 from salvia.wire.tunnel import Upstream
 
 IDENTITY = (
@@ -46,11 +46,9 @@ async def app(
 class Serving:
     """A server on a port of the machine's choice, in a thread of its own."""
 
-    def __init__(
-        self, authority: Authority, authorise: Authorise | None = None, upstream: Upstream | None = None
-    ) -> None:
-        http = protocol_class(authority, authorise, upstream)
-        config = uvicorn.Config(app, http=http, lifespan="off", log_level="warning", ws="none")
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        config = uvicorn.Config(app, http=front_door(rules), lifespan="off", log_level="warning", ws="none")
         self.server = uvicorn.Server(config)
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
@@ -89,7 +87,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture(scope="module")
 def serving(authority: Authority) -> Iterator[Serving]:
-    with Serving(authority) as serving:
+    with Serving(Rules(authority)) as serving:
         yield serving
 
 
@@ -98,7 +96,7 @@ def guarded(authority: Authority) -> Iterator[Serving]:
     async def authorise(user: str, password: str) -> bool:
         return (user, password) == ("AKIAUSER", "secret:with/colon")
 
-    with Serving(authority, authorise) as serving:
+    with Serving(Rules(authority, authorise)) as serving:
         yield serving
 
 
@@ -332,7 +330,7 @@ def test_a_tunnel_leaves_through_the_proxy_of_this_machine(authority: Authority)
 
     with (
         listening(proxy) as port,
-        Serving(authority, upstream=Upstream("127.0.0.1", port, "Basic abc")) as serving,
+        Serving(Rules(authority, upstream=Upstream("127.0.0.1", port, "Basic abc"))) as serving,
     ):
         connection, head = serving.connect("example.org:443")
         with connection:
@@ -346,7 +344,7 @@ def test_a_tunnel_leaves_through_the_proxy_of_this_machine(authority: Authority)
 def test_a_refusal_of_the_proxy_of_this_machine_is_told(authority: Authority) -> None:
     with (
         listening(lambda connection: connection.sendall(b"HTTP/1.1 403 No\r\n\r\n")) as port,
-        Serving(authority, upstream=Upstream("127.0.0.1", port)) as serving,
+        Serving(Rules(authority, upstream=Upstream("127.0.0.1", port))) as serving,
     ):
         connection, head = serving.connect("example.org:443")
         with connection:
@@ -373,7 +371,7 @@ def test_the_proxy_of_this_machine_is_the_one_set_outside() -> None:
 
 def test_an_open_tunnel_does_not_keep_a_server_from_ending(authority: Authority) -> None:
     with listening(echo) as port:
-        with Serving(authority) as serving:
+        with Serving(Rules(authority)) as serving:
             connection, _ = serving.connect(f"127.0.0.1:{port}")
             silent = socket.create_connection(("127.0.0.1", serving.port))
         connection.close()

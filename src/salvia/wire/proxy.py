@@ -32,31 +32,26 @@ _TARGET = re.compile(rb"CONNECT (?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):(\d{1
 _PROOF = re.compile(rb"\r\nproxy-authorization:[ \t]*basic[ \t]+([A-Za-z0-9+/=]+)", re.IGNORECASE)
 
 
-Authorise = Callable[[str, str], Awaitable[bool]]
-
-
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Whose certificates are shown, who may open tunnels, and what they leave through."""
-
-    authority: Authority
-    authorise: Authorise | None = None
-    upstream: Upstream | None = None
-
-
-def protocol_class(
-    authority: Authority, authorise: Authorise | None = None, upstream: Upstream | None = None
-) -> "type[FrontDoor]":
-    """What uvicorn takes as `Config(http=...)`.
+    """Whose certificates are shown, who may open tunnels, and what they leave through.
 
     Tunnels to hosts that are not AWS's are for peers on this machine's loopback interface. With `authorise`, they are for
     whoever's Proxy-Authorization carries a user and password to which it says yes, and for nobody else: so give it when
     the server is bound to more than loopback. Connections to AWS's hosts end here, where every request is authenticated,
-    so anyone may open them. Tunnels leave through `upstream` when there is one.
+    so anyone may open them.
     """
 
+    authority: Authority
+    authorise: Callable[[str, str], Awaitable[bool]] | None = None
+    upstream: Upstream | None = None
+
+
+def front_door(given: Rules) -> "type[FrontDoor]":
+    """What uvicorn takes as `Config(http=...)`."""
+
     class Ruled(FrontDoor):
-        rules = Rules(authority, authorise, upstream)
+        rules = given
 
     return Ruled
 
