@@ -11,6 +11,7 @@ from salvia.ports.logs import LogEvents, StreamKey
 from salvia.ports.metrics import MetricDefinition, MetricKey, Observation, Sample
 
 _CHUNK = 1 << 20
+_KEPT = 455 * 86_400.0  # seconds, as CloudWatch keeps data; older ones go when the file is next opened
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS metrics (
@@ -47,6 +48,7 @@ class SqliteMetrics:
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(_SCHEMA)
         path.chmod(0o600)
+        self._db.execute("DELETE FROM observations WHERE timestamp < (SELECT max(last) FROM metrics) - ?", (_KEPT,))
         self._logs = logs
         self._scraper = Scraper()
 
