@@ -131,10 +131,14 @@ def keep_capabilities() -> None:
         _check(_libc.prctl(_PR_CAP_AMBIENT, _AMBIENT_RAISE, capability, 0, 0), "prctl(CAP_AMBIENT_RAISE)")
 
 
-def drop_privileges(uid: int, gid: int) -> None:
-    """Becomes `uid` without any capability, and nothing this process executes can regain one."""
+def drop_bounding_set() -> None:
+    """What is executed from now on gains no capability; the ones this process has stay."""
     for capability in range(_last_capability() + 1):
         _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # EPERM where it was not ours: nothing to drop
+
+
+def drop_privileges(uid: int, gid: int) -> None:
+    """Becomes `uid` without any capability, for good. See drop_bounding_set."""
     _libc.prctl(_PR_CAP_AMBIENT, _AMBIENT_CLEAR, 0, 0, 0)
     if os.getuid() != uid:
         os.setgroups([])

@@ -10,23 +10,25 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Group:
-    """A memory control group (version 1 or 2) named after the run, below the folder that `parent` is a descriptor of."""
+    """A memory control group (version 1 or 2) below the folder that `parent` is a descriptor of."""
 
     interval = 1.0
 
-    def __init__(self, parent: int, name: str, limit: int) -> None:
+    def __init__(self, parent: int, name: str) -> None:
         """Raises OSError where groups cannot be made."""
         self._parent, self._name = parent, name
         with contextlib.suppress(FileExistsError):
             os.mkdir(name, dir_fd=parent)
         self._folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=parent)
+
+    def limit(self, size: int) -> None:
         if self._has("memory.max"):
-            self._write("memory.max", limit)
+            self._write("memory.max", size)
             self._try_write("memory.swap.max", 0)
             self._try_write("memory.oom.group", 1)
         else:
-            self._write("memory.limit_in_bytes", limit)
-            self._try_write("memory.memsw.limit_in_bytes", limit)
+            self._write("memory.limit_in_bytes", size)
+            self._try_write("memory.memsw.limit_in_bytes", size)
 
     def add(self, pid: int) -> None:
         self._write("cgroup.procs", pid)
@@ -52,12 +54,18 @@ class Group:
         return os.access(name, os.F_OK, dir_fd=self._folder)
 
     def _read(self, name: str) -> str:
-        with open(os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._folder)) as file:
-            return file.read()
+        file = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._folder)
+        try:
+            return os.read(file, 65536).decode()
+        finally:
+            os.close(file)
 
     def _write(self, name: str, value: int) -> None:
-        with open(os.open(name, os.O_WRONLY | os.O_CLOEXEC, dir_fd=self._folder), "w") as file:
-            file.write(str(value))
+        file = os.open(name, os.O_WRONLY | os.O_CLOEXEC, dir_fd=self._folder)
+        try:
+            os.write(file, str(value).encode())
+        finally:
+            os.close(file)
 
     def _try_write(self, name: str, value: int) -> None:
         with contextlib.suppress(OSError):
@@ -69,9 +77,12 @@ class Watch:
 
     interval = LOOK_EVERY
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self) -> None:
+        self._limit = 0
         self._processes = ""
+
+    def limit(self, size: int) -> None:
+        self._limit = size
 
     def add(self, pid: int) -> None:
         self._processes = f"/proc/{pid}/root/proc"  # the run's own /proc: it shows the run's processes and no other

@@ -11,30 +11,32 @@ import json
 import os
 import pkgutil
 import runpy
+import select
 import signal
 import socket
 import sys
 import time
 from pathlib import Path
 
-from salvia_container.launch import request as requests
 from salvia_container.launch import threads
-from salvia_container.launch.request import Request
+from salvia_container.launch.requests import Request
 from salvia_container.launch.supervise import supervise
+
+_MAX_FAILURES = 5  # supervisors in a row that could not even begin to wait
 
 
 def main() -> None:
-    """Serves the connection whose descriptor is the first argument, with the modules of the second (a,b,c) imported."""
-    connection = socket.socket(fileno=int(sys.argv[1]))
+    """Arguments: the descriptor of the connection, that of the folder of control groups or -1, and modules: a,b,c."""
+    connection, groups = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
     began = time.perf_counter()
-    for name in filter(None, sys.argv[2].split(",")):
+    for name in filter(None, sys.argv[3].split(",")):
         _import(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors are not waited for
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until a supervisor is ready to hear it
     gc.collect()
     gc.freeze()
     connection.send(json.dumps(_describe(time.perf_counter() - began)).encode())
-    request = _serve(connection)
+    request = _keep_one_waiting(connection, groups)
     if request is not None:
         _become(request)
 
@@ -54,14 +56,27 @@ def _describe(seconds: float) -> dict[str, float]:
     return {"seconds": seconds, "resident": resident, "threads": len(os.listdir("/proc/self/task"))}
 
 
-def _serve(connection: socket.socket) -> Request | None:
-    """Returns in a forked process that is to become user code, or with None when the server has gone."""
-    while (given := requests.receive(connection)) is not None:
+def _keep_one_waiting(connection: socket.socket, groups: int) -> Request | None:
+    """There is always one supervisor, with its run's processes made, that waits for a run; no template ever sees one.
+
+    Returns in a forked process that is to become user code, or with None when the server has gone.
+    """
+    failures = 0
+    while failures < _MAX_FAILURES and not _is_closed(connection):
+        told, taken = os.pipe2(os.O_CLOEXEC)
         if os.fork() == 0:
-            connection.close()
-            return supervise(given)
-        given.close()
+            os.close(told)
+            return supervise(connection, groups, taken)
+        os.close(taken)
+        failures = 0 if os.read(told, 1) else failures + 1  # end of file: it was killed, or there is no server
+        os.close(told)
     return None
+
+
+def _is_closed(connection: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(connection, select.POLLHUP)
+    return bool(poll.poll(0))
 
 
 def _become(request: Request) -> None:

@@ -1,7 +1,6 @@
 """Compute on this machine: runs are forked from template processes and looked after by supervisors of their own."""
 
 import asyncio
-import contextlib
 import os
 import sys
 import time
@@ -16,7 +15,7 @@ from salvia.adapters.compute.process.template import Readings, Template
 from salvia.adapters.images.environment import Environment
 from salvia.ports.compute import CannotLaunchError, Run, RunSpec
 from salvia_container.launch import root
-from salvia_container.launch.request import Descriptors, Request, write
+from salvia_container.launch.requests import Descriptors, Request, write
 
 IDLE_SECONDS = 600.0  # how long a template that nobody asks is kept
 _TIDY_SECONDS = 30.0
@@ -72,9 +71,6 @@ class Process:
         """Ends the run when it still runs, and frees its folder."""
         self._ends.forget(name)
         await asyncio.to_thread(self._folders.remove, name)
-        if self._group is not None:
-            with contextlib.suppress(OSError):  # its supervisor did it, unless it was killed
-                (self._group / name).rmdir()
 
     def capacity(self) -> tuple[float, int]:
         cpus = min(float(len(os.sched_getaffinity(0))), groups.cpu_quota())
@@ -128,7 +124,7 @@ class Process:
         key = (environment.name, warm)
         if key not in self._templates:
             place = self._folders.top / ".root"
-            self._templates[key] = Template(environment, self._folders.top, place, warm=warm)
+            self._templates[key] = Template(environment, self._folders.top, place, self._group, warm=warm)
         if self._tidying is None:
             self._tidying = asyncio.get_running_loop().call_later(_TIDY_SECONDS, self._tidy)
         return self._templates[key]
@@ -142,7 +138,6 @@ class Process:
                 folder=os.dup(folder),
                 log=os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600),
                 reply=theirs,
-                group=-1 if self._group is None else os.open(self._group, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC),
             )
             template.pending += 1
             try:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from salvia.adapters.images.environment import Environment
 from salvia_container.launch import root
-from salvia_container.launch.request import Descriptors, send
+from salvia_container.launch.requests import Descriptors, send
 
 _BOOT = "import sys; sys.path.insert(0, {code!r}); from salvia_container.launch.{module} import main; main()"
 _PACKAGES = ("salvia_container", "salvia_algorithms")
@@ -32,11 +32,13 @@ class Readings:
 class Template:
     """One environment's template, with its modules imported (`warm`) or bare, to execute commands from.
 
-    `runs` is the folder of runs, `place` an empty folder to build the file system on.
+    `runs` is the folder of runs, `place` an empty folder to build the file system on, `groups` the folder of
+    memory control groups, if there may be any.
     """
 
-    def __init__(self, environment: Environment, runs: Path, place: Path, *, warm: bool) -> None:
-        self._environment, self._runs, self._place, self._warm = environment, runs, place, warm
+    def __init__(self, environment: Environment, runs: Path, place: Path, groups: Path | None, *, warm: bool) -> None:
+        self._environment, self._runs, self._place, self._groups = environment, runs, place, groups
+        self._warm = warm
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
         self._complaints = -1  # a file in memory that is its stderr
@@ -100,7 +102,9 @@ class Template:
         modules = ",".join(self._environment.preload) if self._warm else ""
         python = f"{root.ENVIRONMENT}/bin/python" if self._environment.folder else interpreter()
         code = _BOOT.format(code=root.CODE, module="zygote")
-        command = [python, "-c", code, str(theirs.fileno()), modules]
+        groups = os.open(self._groups, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if self._groups else -1
+        given = [theirs.fileno()] + ([groups] if groups >= 0 else [])
+        command = [python, "-c", code, str(theirs.fileno()), str(groups), modules]
         self._process = subprocess.Popen(
             [
                 interpreter(),
@@ -116,10 +120,12 @@ class Template:
             stderr=self._complaints,
             env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
             cwd="/",
-            pass_fds=[theirs.fileno()],
+            pass_fds=given,
             start_new_session=True,  # a Ctrl-C for the server is none of its business
         )
         theirs.close()
+        if groups >= 0:
+            os.close(groups)
 
     def _plan(self) -> str:
         self._place.mkdir(parents=True, exist_ok=True)
