@@ -30,13 +30,14 @@ async def open_bucket(world: World, call: Call, name: str, expected_owner: str |
         raise NoSuchBucket(name)
     if expected_owner is not None and expected_owner != bucket.account:
         raise AccessDenied
-    if bucket.account != call.account and not _opened(bucket):
+    # a policy is judged by the authoriser, before; but root it lets pass unjudged, and root is root of its own account only
+    if bucket.account != call.account and (call.caller.root or not _opened(bucket)):
         raise AccessDenied
     return bucket
 
 
 def _opened(bucket: Bucket) -> bool:
-    """Whether the bucket has a policy by which others may come in. What it allows, the authoriser has judged before."""
+    """Whether the bucket has a policy by which others may come in."""
     policy = policy_of(bucket)
     if policy is None:
         return False

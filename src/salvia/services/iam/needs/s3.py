@@ -48,7 +48,6 @@ _NAMED_OTHERWISE: Mapping[str, str] = {
     "ListObjects": "ListBucket",
     "ListObjectsV2": "ListBucket",
     "ListParts": "ListMultipartUploadParts",
-    "PostObject": "PutObject",
     "PutBucketAccelerateConfiguration": "PutAccelerateConfiguration",
     "PutBucketAnalyticsConfiguration": "PutAnalyticsConfiguration",
     "PutBucketEncryption": "PutEncryptionConfiguration",
@@ -105,6 +104,8 @@ _KEYS: Sequence[tuple[str, str]] = (
 def needs(call: Call) -> Sequence[Need]:
     """The first need is that of the operation itself. DeleteObjects needs each of its keys: one refusal refuses all."""
     params, operation = call.params, call.operation
+    if operation == "PostObject":
+        return ()  # its caller stands in the form: S3 asks for PutObject when it has read it
     action = _NAMED_OTHERWISE.get(operation, operation)
     bucket = params.get("Bucket", "")
     if not bucket:
@@ -115,7 +116,7 @@ def needs(call: Call) -> Sequence[Need]:
             Need(f"s3:{_versioned(action, one)}", f"arn:aws:s3:::{bucket}/{one['Key']}", keys, bucket)
             for one in params["Delete"]["Objects"]
         ]
-    key = params.get("Key", "*" if operation == "PostObject" else None)
+    key = params.get("Key")
     resource = f"arn:aws:s3:::{bucket}" if key is None else f"arn:aws:s3:::{bucket}/{key}"
     found = [Need(f"s3:{_versioned(action, params)}", resource, keys, bucket)]
     if operation == "GetObjectAttributes":
