@@ -102,13 +102,6 @@ async def test_a_session_without_its_token_is_unknown() -> None:
     assert await code(presigned("/b/k", key=TEMPORARY)) == "InvalidAccessKeyId"
 
 
-async def test_a_bucket_in_the_host_is_part_of_what_is_signed() -> None:
-    request = presigned("/bucket/k")
-    request |= {"raw_path": "/k", "bucket": "bucket"}
-
-    assert (await verify(request)).caller is CALLER
-
-
 async def test_a_url_ends_when_it_says() -> None:
     assert (await verify(presigned("/b/k"), late=55)).caller is CALLER
     assert await code(presigned("/b/k"), late=62) == "AccessDenied"

@@ -57,7 +57,11 @@ class _Claim:
 
 
 class Verifier:
-    """Finds out who signed a request. `max_skew` is in seconds."""
+    """Finds out who signed a request. `max_skew` is in seconds.
+
+    Version 4 wants the path as it was sent, version 2 always one that begins with the bucket: for a URL that says
+    AWSAccessKeyId, `raw_path` is in path style even when the host named the bucket.
+    """
 
     def __init__(self, credentials: Credentials, clock: Clock, max_skew: float = 900.0) -> None:
         self._credentials = credentials
@@ -74,14 +78,13 @@ class Verifier:
         family: Family,
         body: bytes | None = None,
         anonymous: bool = False,
-        bucket: str = "",
     ) -> Verified:
         """Raises AwsError in the words of `family`.
 
         `raw_path` and `query` are as they came, still percent-encoded; `headers` have lower-case names. `body` is the
         whole body, which is then checked here; None means that it is still to come and wire/body.py will hold it to
         `Verified.payload`; bodies for S3, which may be chunked, always take that way. An unsigned request is ANONYMOUS
-        for S3, or where `anonymous` allows it. `bucket` is what the host names, where the path does not.
+        for S3, or where `anonymous` allows it.
         """
         authorization = headers.get("authorization")
         presigned = "X-Amz-Algorithm=" in query or "X-Amz-Signature=" in query
@@ -98,8 +101,7 @@ class Verifier:
         elif presigned:
             found = await self._by_query(method, raw_path, query, headers, family, body, now)
         elif by_version_2:
-            resource = f"/{bucket}{raw_path}" if bucket else raw_path
-            found = await verify_presigned(self._credentials, method, resource, query, headers, now)
+            found = await verify_presigned(self._credentials, method, raw_path, query, headers, now)
         elif family is Family.S3 or anonymous:
             found = Verified(payload=_stated_payload(headers) or UNSIGNED)
         else:
