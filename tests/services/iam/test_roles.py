@@ -118,7 +118,8 @@ async def test_a_trust_policy_has_a_longest_length(account: Account) -> None:
 async def test_lists_come_in_pages_by_name_and_path(account: Account) -> None:
     for number in range(7):
         await account.role(f"r{number}", TRUST, Path="/a/" if number % 2 else "/b/")
-    names, marker = [], {}
+    names: list[list[str]] = []
+    marker: dict[str, Any] = {}
     while True:
         page = await account.iam("ListRoles", PathPrefix="/a/", MaxItems=2, **marker)
         names.append([role["RoleName"] for role in page["Roles"]])

@@ -1,7 +1,6 @@
 """Authorisation: whether policy allows a request, asked before any operation runs."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -11,14 +10,16 @@ from salvia.ports.credentials import AccessKeys
 from salvia.ports.object_store import ObjectStore
 from salvia.resources.world import World
 from salvia.services.iam.assume import session_layer
-from salvia.services.iam.context import asking, global_keys
+from salvia.services.iam.context import LateContext, asking, global_keys
 from salvia.services.iam.decision import Decision, Layers, decide
 from salvia.services.iam.needs.need import Need
 from salvia.services.iam.needs.table import needs_of
+from salvia.services.iam.patterns import Context
 from salvia.services.iam.policy import Layer, MalformedPolicyError, Request, Use, parse
 from salvia.services.iam.principal import Principal, Principals
 
 _NOBODY = Layer(())
+_NO_CONTEXT: Context = {}
 _QUERY_STYLE = frozenset(
     {"s3", "sts", "iam", "cloudwatch"}
 )  # "AccessDenied" with 403; the rest: "AccessDeniedException"
@@ -72,23 +73,27 @@ class Authorizer:
             foreign = bool(owner) and owner != caller.account
             session = session_layer(caller)
             layers = Layers(principal.identity, principal.boundary, session, resource_layer, foreign)
-        request = Request(need.action, need.resource, {}, asking(caller))
+        context = _NO_CONTEXT
         if layers.needs_context(need.action):
-            request = replace(request, context=await self._context(call, need, principal, layers, owner))
-        return decide(request, layers)
+            context = await self._context(call, need, principal, layers, owner)
+        return decide(Request(need.action, need.resource, context, asking(caller)), layers)
 
     async def _context(
         self, call: Call, need: Need, principal: Principal | None, layers: Layers, owner: str
-    ) -> dict[str, Any]:
-        keys: dict[str, Any] = {**global_keys(call, principal, self._world.clock.now()), **need.keys}
-        keys["aws:resourceaccount"] = (owner or call.account,)
+    ) -> Context:
         vendor = need.action.partition(":")[0]
         prefixes = ("aws:resourcetag/", f"{vendor}:resourcetag/")
-        if any(layers.mentions(need.action, prefix) for prefix in prefixes):
+        tags: Mapping[str, str] = {}
+        if any(key.startswith(prefixes) for key in layers.keys(need.action)):
             record = await self._world.table.find(need.resource)
-            for key, value in (record.tags if record is not None else {}).items():
-                keys |= {f"{prefix}{key.lower()}": (value,) for prefix in prefixes}
-        return keys
+            tags = record.tags if record is not None else {}
+
+        def keys() -> Context:
+            found = {**global_keys(call, principal, self._world.clock.now()), **need.keys}
+            found["aws:resourceaccount"] = (owner or call.account,)
+            return found | {f"{prefix}{key.lower()}": (value,) for key, value in tags.items() for prefix in prefixes}
+
+        return LateContext(keys)
 
     async def _bucket(self, name: str) -> tuple[str, Layer | None]:
         """Whose the bucket is ("" when nobody says), and its policy."""

@@ -1,13 +1,37 @@
 """The condition keys that every request has: who asks, from where, and when."""
 
 import datetime as dt
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from salvia.base.arn import Arn
 from salvia.base.call import Call, Caller
+from salvia.services.iam.patterns import Context
 from salvia.services.iam.policy import Asking
 from salvia.services.iam.principal import Principal
 
 Keys = dict[str, tuple[str, ...]]  # in lower case
+
+
+class LateContext(Mapping[str, Sequence[str]]):
+    """A context that is put together when it is first looked at: most requests are decided without."""
+
+    def __init__(self, make: Callable[[], Context]) -> None:
+        self._make = make
+        self._made: Context | None = None
+
+    def __getitem__(self, key: str) -> Sequence[str]:
+        return self._keys()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._keys())
+
+    def __len__(self) -> int:
+        return len(self._keys())
+
+    def _keys(self) -> Context:
+        if self._made is None:
+            self._made = self._make()
+        return self._made
 
 
 def asking(caller: Caller) -> Asking:

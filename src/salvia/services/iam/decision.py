@@ -43,25 +43,28 @@ class Layers:
     foreign: bool = False
 
     def needs_context(self, action: str) -> bool:
+        return any(layer.concerning(action).needs_context for layer in self._present())
+
+    def keys(self, action: str) -> set[str]:
+        """The condition keys (lower case) that any statement on the action looks at."""
+        return {key for layer in self._present() for key in layer.concerning(action).keys}
+
+    def _present(self) -> list[Layer]:
         layers = (self.identity, self.boundary, self.session, self.resource)
-        return any(layer is not None and layer.needs_context(action) for layer in layers)
-
-    def mentions(self, action: str, key_prefix: str) -> bool:
-        layers = (self.identity, self.boundary, self.session, self.resource)
-        return any(layer is not None and layer.mentions(action, key_prefix) for layer in layers)
+        return [layer for layer in layers if layer is not None]
 
 
-def decide(request: Request, layers: Layers) -> Decision:
+def decide(request: Request, layers: Layers, *, whole: bool = False) -> Decision:
     """An explicit deny anywhere wins; then every layer that limits must allow, and one that grants.
 
     In one account the resource's policy grants as well as the identity's. How far it reaches past boundary and session
     policy depends on whom it names: a user or a session, past both; a role or anyone, past neither; the account, nothing
-    by itself. Between accounts both must grant.
+    by itself. Between accounts both must grant. `whole` looks for every statement that matches, not only enough of them.
     """
-    identity = layers.identity.judge(request)
-    boundary = layers.boundary.judge(request) if layers.boundary is not None else None
-    session = layers.session.judge(request) if layers.session is not None else None
-    resource = layers.resource.judge(request) if layers.resource is not None else NOTHING
+    identity = layers.identity.judge(request, whole=whole)
+    boundary = layers.boundary.judge(request, whole=whole) if layers.boundary is not None else None
+    session = layers.session.judge(request, whole=whole) if layers.session is not None else None
+    resource = layers.resource.judge(request, whole=whole) if layers.resource is not None else NOTHING
     named: list[tuple[str, Judgement | None]] = [
         ("an identity-based policy", identity),
         ("a resource-based policy", resource),

@@ -265,46 +265,54 @@ def _is_principal(kind: str, value: Any) -> bool:
     return kind in ("Federated", "CanonicalUser") and bool(value)
 
 
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """A layer's statements on one action: denials first, then what allows without looking at the request's context.
+
+    `keys` are the condition keys (lower case) that any of them looks at.
+    """
+
+    statements: tuple[Statement, ...]
+    keys: frozenset[str]
+    needs_context: bool
+
+
 class Layer:
     """Policies that speak together (all of a principal's, or a session's), indexed by action."""
 
     def __init__(self, policies: Iterable[Policy]) -> None:
         self._statements = tuple(statement for policy in policies for statement in policy.statements)
-        self._by_action: dict[str, tuple[Statement, ...]] = {}
+        self._by_action: dict[str, Concern] = {}
 
-    def concerning(self, action: str) -> tuple[Statement, ...]:
+    def concerning(self, action: str) -> Concern:
         known = self._by_action.get(action)
         if known is None:
             if len(self._by_action) > 1000:
                 self._by_action.clear()
-            lowered = action.lower()
-            known = tuple(statement for statement in self._statements if statement.concerns(lowered))
-            self._by_action[action] = known
+            known = self._by_action[action] = self._find(action.lower())
         return known
 
-    def needs_context(self, action: str) -> bool:
-        return any(statement.needs_context for statement in self.concerning(action))
-
-    def mentions(self, action: str, key_prefix: str) -> bool:
-        """Whether a condition on the action looks at a key that starts with `key_prefix` (lower case)."""
-        return any(
-            condition.key.startswith(key_prefix)
-            for statement in self.concerning(action)
-            for condition in statement.conditions
-        )
-
-    def judge(self, request: Request) -> "Judgement":
+    def judge(self, request: Request, *, whole: bool = False) -> "Judgement":
+        """What the statements say. Unless `whole`, it stops where the others could change nothing."""
         allowing, denying, grade = [], [], Grade.NONE
-        for statement in self.concerning(request.action):
+        for statement in self.concerning(request.action).statements:
             named = statement.grade(request.asking)
             if named is Grade.NONE or not statement.matches(request):
                 continue
-            if statement.allows:
-                allowing.append(statement)
-                grade = max(grade, named, key=_GRADES.index)
-            else:
+            if not statement.allows:
                 denying.append(statement)
+                continue
+            allowing.append(statement)
+            grade = max(grade, named, key=_GRADES.index)
+            if grade is Grade.OWN and not whole:
+                break
         return Judgement(allowing, denying, grade)
+
+    def _find(self, action: str) -> Concern:
+        found = [statement for statement in self._statements if statement.concerns(action)]
+        found.sort(key=lambda statement: (statement.allows, statement.needs_context, statement.number))
+        keys = frozenset(condition.key for statement in found for condition in statement.conditions)
+        return Concern(tuple(found), keys, any(statement.needs_context for statement in found))
 
 
 _GRADES = (Grade.NONE, Grade.ACCOUNT, Grade.SHARED, Grade.OWN)

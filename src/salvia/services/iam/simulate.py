@@ -60,7 +60,7 @@ def _evaluate(
     page, more = page_of_list(call, pairs)
     results = []
     for action, resource in page:
-        decision = decide(Request(_checked_action(action), resource, context, asking), layers)
+        decision = decide(Request(_checked_action(action), resource, context, asking), layers, whole=True)
         results.append(_result(action, resource, decision, layers, context))
     return {"EvaluationResults": results, **more}
 
@@ -73,22 +73,11 @@ def _result(
         "EvalResourceName": resource,
         "EvalDecision": str(decision.outcome),
         "MatchedStatements": [_matched(statement) for statement in decision.statements],
-        "MissingContextValues": sorted(_looked_at(action, layers) - context.keys()),
+        "MissingContextValues": sorted(layers.keys(action) - context.keys()),
     }
     if layers.boundary is not None:
         result["PermissionsBoundaryDecisionDetail"] = {"AllowedByPermissionsBoundary": decision.within_boundary}
     return result
-
-
-def _looked_at(action: str, layers: Layers) -> set[str]:
-    """The context keys that the statements on the action look at."""
-    return {
-        condition.key
-        for layer in (layers.identity, layers.boundary, layers.resource)
-        if layer is not None
-        for statement in layer.concerning(action)
-        for condition in statement.conditions
-    }
 
 
 def _matched(statement: Statement) -> dict[str, Any]:
