@@ -126,7 +126,7 @@ def _gather(listener: socket.socket, job: str, hosts: tuple[str, ...], deadline:
             connection, _ = listener.accept()
         except TimeoutError:
             missing = ", ".join(host for host in hosts[1:] if host not in present)
-            raise PlatformError(f"Hosts did not come within {MEETING_SECONDS} s: {missing}") from None
+            raise PlatformError(f"Hosts did not come in time: {missing}") from None
         hello = _receive(connection, patience=10)
         if hello.get("job") != job or hello.get("host") not in hosts[1:]:
             connection.close()  # someone else's host: it will look further

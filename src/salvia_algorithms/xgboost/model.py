@@ -11,6 +11,9 @@ import xgboost as xgb
 from salvia_container.failure import UserError
 
 MODEL_NAME = "xgboost-model"
+SNAPSHOT = b"CONFIG-offset:"
+
+_OLD_HEADER = 136  # bytes of parameters before the objective's name in the old binary format
 
 
 def save(model: xgb.Booster, path: Path) -> None:
@@ -26,10 +29,21 @@ def load(path: Path) -> xgb.Booster:
     raw = path.read_bytes()
     if raw[:1] == b"\x80":
         raw = _unpickled(path.name, raw)
+    if not _whole(raw):
+        raise UserError(f"{path.name} is not an XGBoost model")
     try:
         return xgb.Booster(model_file=bytearray(raw))
     except xgb.core.XGBoostError as error:
         raise UserError(f"{path.name} is not an XGBoost model", error) from error
+
+
+def _whole(raw: bytes) -> bool:
+    """Whether this is worth giving to the library, which crashes on what is torn or foreign."""
+    if raw[:1] == b"{":
+        return raw.rstrip()[-1:] == b"}" and b"learner" in raw[:4096]
+    old = raw.removeprefix(b"binf")
+    name = old[_OLD_HEADER + 8 :][: int.from_bytes(old[_OLD_HEADER : _OLD_HEADER + 8], "little")]
+    return b":" in name and name.isascii()  # the objective, such as reg:linear
 
 
 class _Shell:
@@ -65,4 +79,13 @@ def _unpickled(name: str, raw: bytes) -> bytes:
         raise UserError(f"{name} is not a pickled XGBoost model: {error}") from error
     if not isinstance(booster, _Shell) or not booster.handle:
         raise UserError(f"{name} is not a pickled XGBoost model")
-    return bytes(booster.handle)
+    return _without_configuration(bytes(booster.handle))
+
+
+def _without_configuration(raw: bytes) -> bytes:
+    """XGBoost 1.0 to 1.2 pickled a model together with its training state, behind the model; the model's length stands first."""
+    if not raw.startswith(SNAPSHOT):
+        return raw
+    begins = len(SNAPSHOT) + 8
+    length = int.from_bytes(raw[len(SNAPSHOT) : begins], "little")
+    return raw[begins : begins + length]

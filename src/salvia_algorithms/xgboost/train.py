@@ -3,35 +3,19 @@
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import xgboost as xgb
-from xgboost import collective
 
-from salvia_algorithms.xgboost import channels, data, distributed, files, folds, hyperparameters, matrix, metrics, model
-from salvia_algorithms.xgboost.boosting import Boosting, History, line
-from salvia_algorithms.xgboost.checkpoints import Checkpoints
+from salvia_algorithms.xgboost import channels, data, distributed, files, folds, hyperparameters
+from salvia_algorithms.xgboost.boosting import History, line
+from salvia_algorithms.xgboost.fitting import Job, fit
 from salvia_algorithms.xgboost.rows import Rows, stack
 from salvia_container import log
 from salvia_container.failure import AlgorithmError, JobError, UserError
 from salvia_container.termination import Termination
 from salvia_container.training import TrainingEnvironment, cpus, gpus
-
-# Hyperparameters that are ours to act on; XGBoost gets the others.
-OURS = (
-    "num_round",
-    "csv_weights",
-    "early_stopping_rounds",
-    "eval_metric",
-    "nthread",
-    "save_model_on_termination",
-    "use_dask_gpu_training",
-    "_kfold",
-    "_num_cv_round",
-    "_tuning_objective_metric",
-)
 
 # What XGBoost says when the data or a hyperparameter is at fault, not the algorithm.
 CUSTOMER_ERRORS = (
@@ -42,6 +26,7 @@ CUSTOMER_ERRORS = (
     "base_score must be in (0,1)",
     "Parameter reg_lambda should be greater equal to 0",
     "should be greater equal to",
+    "must be equal to or greater than",
     "monotone constraint should be less or equal",
     "Constrained features are not a subset",
     "Input data contains `inf`",
@@ -52,18 +37,6 @@ CUSTOMER_ERRORS = (
     "Invalid shape of labels",
     "only implemented",
 )
-
-
-@dataclass(slots=True)
-class Job:
-    """What is known once configuration and data have been read. `train` is None on a host without data."""
-
-    environment: TrainingEnvironment
-    given: dict[str, Any]  # validated hyperparameters
-    threads: int
-    termination: Termination
-    train: Rows | None
-    validation: Rows | None
 
 
 def train(environment: TrainingEnvironment, termination: Termination) -> None:
@@ -118,6 +91,8 @@ def _check_data(job: Job, read: Mapping[str, channels.Channel]) -> None:
     if not missing:
         if job.train is not None and job.validation is not None:
             data.check_columns(job.train, job.validation)
+        for rows in (job.train, job.validation):
+            _check_labels(rows, job.given.get("objective", ""))
         return
     if len(environment.hosts) == 1:
         kind = "training" if missing[0] == "train" else "validation"
@@ -130,11 +105,19 @@ def _check_data(job: Job, read: Mapping[str, channels.Channel]) -> None:
     job.train = None
 
 
+def _check_labels(rows: Rows | None, objective: str) -> None:
+    """XGBoost would say it too, but first it estimates base_score from the labels and complains about that."""
+    if rows is None or not objective.startswith(("binary:", "reg:logistic")):
+        return
+    if ((rows.label < 0) | (rows.label > 1)).any():
+        raise UserError("label must be in [0,1] for logistic regression")
+
+
 def _train_on_hosts(job: Job) -> None:
     environment = job.environment
     if len(environment.hosts) == 1:
         log.info("Single node training.")
-        _train_here(job, saves=True)
+        _train_here(job)
         return
     log.info(f"Distributed node training with {len(environment.hosts)} hosts: {list(environment.hosts)}")
     with distributed.joined(
@@ -143,15 +126,16 @@ def _train_on_hosts(job: Job) -> None:
         if cluster.rank is None:
             log.warning(f"Host {environment.current_host} not being used for distributed training.")
             return
-        _train_here(job, saves=cluster.rank == 0)
+        job.saves = cluster.rank == 0
+        _train_here(job)
 
 
-def _train_here(job: Job, *, saves: bool) -> None:
+def _train_here(job: Job) -> None:
     try:
         if "_kfold" in job.given:
-            _cross_validate(job, saves=saves)
+            _cross_validate(job)
         else:
-            _train_one(job, saves=saves)
+            _train_one(job)
     except JobError:
         raise
     except (xgb.core.XGBoostError, ValueError) as error:
@@ -161,26 +145,17 @@ def _train_here(job: Job, *, saves: bool) -> None:
         raise AlgorithmError(f"XGB train call failed with exception:\n {reason}") from error
 
 
-def _train_one(job: Job, *, saves: bool) -> None:
+def _train_one(job: Job) -> None:
     assert job.train is not None
     log.info(f"Train matrix has {len(job.train)} rows and {job.train.columns} columns")
     if job.validation is not None:
         log.info(f"Validation matrix has {len(job.validation)} rows")
-    path = job.environment.model_dir / model.MODEL_NAME
-    boosting = _boosting(job, job.train, job.validation, saves=saves)
-    checkpoints = _checkpoints(job, saves=saves)
-    boosting.checkpoints = checkpoints if saves else None
-    if saves and job.given.get("save_model_on_termination") == "true":
-        boosting.keep = lambda booster: model.save(booster, path)
-    booster = boosting.run(*_start(checkpoints))
-    if saves:
-        model.save(booster, path)
+    fit(job, job.train, job.validation)
 
 
-def _cross_validate(job: Job, *, saves: bool) -> None:
+def _cross_validate(job: Job) -> None:
     """Trains one model a fold. Each is evaluated on the rows it did not see; the means over folds come last."""
-    assert job.train is not None
-    rows = job.train if job.validation is None else stack(_same_width(job.train, job.validation))
+    rows = _all_rows(job)
     given = job.given
     count, repeats = given["_kfold"], given.get("_num_cv_round", 1)
     classification = "num_class" in given or given.get("objective", "").startswith("binary:")
@@ -191,110 +166,39 @@ def _cross_validate(job: Job, *, saves: bool) -> None:
     parts = folds.splits(rows.label, count, repeats, given.get("seed", 0), stratified=classification)
     for fold, (inside, outside) in enumerate(parts):
         log.info(f"Train cross validation fold {fold % count + 1}")
-        boosting = _boosting(job, rows.take(inside), rows.take(outside), saves=saves)
-        checkpoints = _checkpoints(job, saves=saves, fold=fold)
-        boosting.checkpoints = checkpoints if saves else None
-        booster = boosting.run(*_start(checkpoints))
-        results.append(boosting.scores)
-        predictions.record(outside, booster.predict(boosting.evaluated[-1][0]))
-        if saves:
-            model.save(booster, job.environment.model_dir / f"{model.MODEL_NAME}-{fold}")
-        if (fold + 1) % count == 0 and saves:
-            log.info(f"The metrics of round {(fold + 1) // count} cross validation")
-            _print_line(line(given["num_round"], _mean(results[-count:])))
+        fitted = fit(job, rows.take(inside), rows.take(outside), fold=fold)
+        if fitted.terminated:
+            return
+        results.append(fitted.scores)
+        predictions.record(outside, fitted.predicted)
+        if (fold + 1) % count == 0:
+            _print_means(job, f"The metrics of round {(fold + 1) // count} cross validation", results[-count:])
     predictions.save(job.environment.output_data_dir / "predictions.csv")
-    if repeats > 1 and saves:
-        log.info(f"The overall metrics of {repeats}-round cross validation")
-        _print_line(line(given["num_round"], _mean(results)))
+    if repeats > 1:
+        _print_means(job, f"The overall metrics of {repeats}-round cross validation", results)
 
 
-def _boosting(job: Job, train_rows: Rows, validation_rows: Rows | None, *, saves: bool) -> Boosting:
-    """Builds the matrices and settles metrics and early stopping. All hosts of a cluster call it together."""
-    given = job.given
-    columns = _widest(train_rows, validation_rows)
-    parameters = {
-        name: value for name, value in given.items() if name not in OURS and not hyperparameters.TABLE[name].idle
-    }
-    parameters["nthread"] = job.threads
-    wanted, stopping = _metrics(given)
-    own = metrics.own(wanted)
-    native = [name for name in wanted if name not in own]
-    if native:
-        parameters["eval_metric"] = native
-    train_matrix = matrix.build(train_rows.widened(columns), parameters, job.threads)
-    evaluated = [(train_matrix, "train")]
-    if validation_rows is not None:
-        reference = train_matrix if matrix.binned(parameters) else None
-        evaluated.append(
-            (matrix.build(validation_rows.widened(columns), parameters, job.threads, reference), "validation")
-        )
-    patience = given.get("early_stopping_rounds")
-    if patience is not None and validation_rows is None:
-        log.warning("early_stopping_rounds has no effect without a validation channel")
-        patience = None
-    return Boosting(
-        parameters=parameters,
-        rounds=given["num_round"],
-        evaluated=evaluated,
-        own_metrics=own,
-        patience=patience,
-        stopping_metric=stopping,
-        terminated=job.termination.requested.is_set,
-        print_line=_print_line if saves else _no_line,
-    )
+def _all_rows(job: Job) -> Rows:
+    """What cross validation splits: the rows of both channels."""
+    assert job.train is not None
+    if job.validation is None:
+        return job.train
+    if job.train.sparse != job.validation.sparse:
+        raise UserError("For cross validation, the train and validation channels must have the same format")
+    log.info("Read both train and validation data into one DMatrix")
+    columns = max(job.train.columns, job.validation.columns)
+    return stack([job.train.widened(columns), job.validation.widened(columns)])
 
 
-def _metrics(given: Mapping[str, Any]) -> tuple[list[str], str | None]:
-    """The metrics to evaluate, and the one that stops training early: the tuning objective, else the last asked for."""
-    asked = list(given.get("eval_metric", []))
-    objective = given.get("_tuning_objective_metric")
-    if objective is None:
-        return asked, asked[-1] if asked else None
-    name = objective.split(":", 1)[1]
-    log.info(f"Setting up HPO optimized metric to be : {name}")
-    return [*asked, *([] if name in asked else [name])], name
-
-
-def _checkpoints(job: Job, *, saves: bool, fold: int | None = None) -> Checkpoints | None:
-    folder = job.environment.checkpoint_dir
-    if folder is None or not saves:
-        return None
-    return Checkpoints(folder if fold is None else folder / f"model-{fold}")
-
-
-def _start(checkpoints: Checkpoints | None) -> tuple[xgb.Booster | None, int]:
-    """The model to go on from and its next round. In a cluster the first host decides: only it writes checkpoints."""
-    booster, first = checkpoints.latest() if checkpoints is not None else (None, 0)
-    if not collective.is_distributed():
-        return booster, first
-    raw = None if booster is None else bytes(booster.save_raw("ubj"))
-    raw, first = collective.broadcast((raw, first), 0)
-    return (None if raw is None else xgb.Booster(model_file=bytearray(raw))), first
-
-
-def _widest(*parts: Rows | None) -> int:
-    """The number of columns over all matrices and, in a cluster, over all hosts."""
-    columns = np.array([max(part.columns for part in parts if part is not None)], np.int64)
-    return int(collective.allreduce(columns, collective.Op.MAX)[0] if collective.is_distributed() else columns[0])
-
-
-def _same_width(*parts: Rows) -> list[Rows]:
-    return [part.widened(max(other.columns for other in parts)) for part in parts]
-
-
-def _mean(results: list[History]) -> History:
-    return {
+def _print_means(job: Job, title: str, results: list[History]) -> None:
+    if not job.saves:
+        return
+    means = {
         name: {metric: float(np.mean([result[name][metric] for result in results])) for metric in values}
         for name, values in results[0].items()
     }
-
-
-def _print_line(text: str) -> None:
-    print(text, flush=True)
-
-
-def _no_line(_text: str) -> None:
-    """Hosts of rank 1 and above have the same numbers; printing them again would count them twice."""
+    log.info(title)
+    print(line(job.given["num_round"], means), flush=True)
 
 
 @contextmanager
