@@ -13,9 +13,9 @@ from salvia.base.clock import SetClock
 from salvia.resources.world import World
 from salvia.services import iam as iam_service
 from salvia.services import sts as sts_service
+from salvia.services.iam.assume import assumed_caller, execution_caller, session_policy
 from salvia.services.iam.authorize import Authorizer
 from salvia.services.iam.first_start import ensure_execution_role
-from salvia.services.iam.parts import parts
 from tests import fakes
 
 ACCOUNT, REGION = "000000000000", "us-west-2"
@@ -75,6 +75,9 @@ class Account:
             await self.iam("PutRolePolicy", RoleName=name, PolicyName=f"p{number}", PolicyDocument=text)
         return str(role["Role"]["Arn"])
 
+    async def job_caller(self, role_arn: str) -> Caller:
+        return await execution_caller(self.world, role_arn, account=ACCOUNT)
+
     async def assume(self, role_arn: str, caller: Caller | None = None, **params: Any) -> Caller:
         answer = await self.sts("AssumeRole", caller, RoleArn=role_arn, **{"RoleSessionName": "s", **params})
         credential = await self.credentials.find(answer["Credentials"]["AccessKeyId"])
@@ -87,7 +90,11 @@ async def account(tmp_path: Path) -> AsyncIterator[Account]:
     world = fakes.world(tmp_path)
     credentials = StoredCredentials(world.table, world.settings, world.clock)
     world.credentials = credentials
-    world.parts |= {"access_keys": credentials, **parts(world)}
+    world.parts |= {
+        "access_keys": credentials,
+        "assumed_caller": assumed_caller,
+        "session_policy": session_policy,
+    }
     await ensure_execution_role(world)
     yield Account(world, credentials)
     await cast(Any, world.table).close()

@@ -134,7 +134,7 @@ async def test_a_role_remembers_when_it_was_assumed(account: Account) -> None:
 
 async def test_a_job_runs_as_the_role_it_was_given(account: Account) -> None:
     arn = await account.role("R", SAGEMAKER, Path="/service-role/")
-    caller = await account.world.parts["execution_caller"](arn, ACCOUNT)
+    caller = await account.job_caller(arn)
 
     assert caller.arn == f"arn:aws:sts::{ACCOUNT}:assumed-role/R/SageMaker"
     assert caller.principal_arn == arn
@@ -148,7 +148,7 @@ async def test_a_job_is_refused_a_role_that_is_not_there_or_does_not_trust_sagem
     await account.role("R", trust({"Service": "lambda.amazonaws.com"}))
     arn = f"arn:aws:iam::{ACCOUNT}:role/{name}"
 
-    code, status, words = await code_of(account.world.parts["execution_caller"](arn, ACCOUNT))
+    code, status, words = await code_of(account.job_caller(arn))
 
     assert (code, status) == ("ValidationException", 400)
     assert words == (
@@ -160,7 +160,7 @@ async def test_a_job_is_refused_a_role_that_is_not_there_or_does_not_trust_sagem
 async def test_a_job_is_refused_another_accounts_role(account: Account) -> None:
     arn = "arn:aws:iam::999999999999:role/R"
 
-    assert await code_of(account.world.parts["execution_caller"](arn, ACCOUNT)) == (
+    assert await code_of(account.job_caller(arn)) == (
         "ValidationException",
         400,
         "RoleArn: Cross-account pass role is not allowed.",

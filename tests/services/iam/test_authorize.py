@@ -217,6 +217,18 @@ async def test_listing_can_be_limited_to_a_prefix(account: Account) -> None:
         await account.authorize("s3", "ListObjectsV2", ann, Bucket="b")
 
 
+async def test_keys_that_are_not_known_yet_need_the_whole_bucket(account: Account) -> None:
+    whole = policy("Allow", "s3:*", "arn:aws:s3:::b/*")
+    ann = await account.user("ann", whole)
+    ben = await account.user("ben", policy("Allow", "s3:*", ["arn:aws:s3:::b/ben/*", "arn:aws:s3:::b/?"]))
+    eve = await account.user("eve", whole, policy("Deny", "s3:*", "arn:aws:s3:::b/secret/*"))
+
+    await account.authorize("s3", "DeleteObjects", ann, Bucket="b")
+    for caller in (ben, eve):
+        with pytest.raises(AwsError):
+            await account.authorize("s3", "DeleteObjects", caller, Bucket="b")
+
+
 async def test_tags_of_the_resource_and_of_the_request_count(account: Account) -> None:
     red = {"StringEquals": {"aws:ResourceTag/team": "red"}}
     asked = {"StringEquals": {"aws:RequestTag/team": "red"}}
@@ -327,7 +339,7 @@ async def test_another_accounts_bucket_needs_both_policies(account: Account) -> 
 
 
 async def test_the_execution_role_may_run_a_job(account: Account) -> None:
-    caller = await account.world.parts["execution_caller"](f"arn:aws:iam::{ACCOUNT}:role/SalviaExecutionRole", ACCOUNT)
+    caller = await account.job_caller(f"arn:aws:iam::{ACCOUNT}:role/SalviaExecutionRole")
     for service, operation, params in (
         ("s3", "GetObject", {"Bucket": "data", "Key": "k"}),
         ("s3", "PutObject", {"Bucket": "data", "Key": "k"}),

@@ -11,7 +11,7 @@ from salvia.ports.object_store import ObjectStore
 from salvia.resources.world import World
 from salvia.services.iam.assume import session_layer
 from salvia.services.iam.context import LateContext, asking, global_keys
-from salvia.services.iam.decision import Decision, Layers, decide
+from salvia.services.iam.decision import Decision, Layers, Outcome, decide
 from salvia.services.iam.needs.need import Need
 from salvia.services.iam.needs.table import needs_of
 from salvia.services.iam.patterns import Context
@@ -73,6 +73,8 @@ class Authorizer:
             foreign = bool(owner) and owner != caller.account
             session = session_layer(caller)
             layers = Layers(principal.identity, principal.boundary, session, resource_layer, foreign)
+        if need.anything and any(not statement.allows for statement in layers.statements(need.action)):
+            return Decision(Outcome.EXPLICIT_DENY, cause="because a policy denies the action on some of its keys")
         context = _NO_CONTEXT
         if layers.needs_context(need.action):
             context = await self._context(call, need, principal, layers, owner)

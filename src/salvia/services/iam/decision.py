@@ -49,6 +49,9 @@ class Layers:
         """The condition keys (lower case) that any statement on the action looks at."""
         return {key for layer in self._present() for key in layer.concerning(action).keys}
 
+    def statements(self, action: str) -> list[Statement]:
+        return [statement for layer in self._present() for statement in layer.concerning(action).statements]
+
     def _present(self) -> list[Layer]:
         layers = (self.identity, self.boundary, self.session, self.resource)
         return [layer for layer in layers if layer is not None]

@@ -85,6 +85,7 @@ _WITH_MEMBER: Sequence[tuple[str, str]] = (  # what a member of a write asks for
     ("ObjectLockLegalHoldStatus", "PutObjectLegalHold"),
 )
 _WRITES = frozenset({"PutObject", "CopyObject", "CreateMultipartUpload"})
+_KEYS_IN_BODY = frozenset({"PostObject", "DeleteObjects"})  # which a form, or a request passed on raw, does not show
 _KEYS: Sequence[tuple[str, str]] = (
     ("Prefix", "s3:prefix"),
     ("Delimiter", "s3:delimiter"),
@@ -111,6 +112,8 @@ def needs(call: Call) -> Sequence[Need]:
     if not bucket:
         return (Need(f"s3:{action}", "*"),)
     keys = _condition_keys(params)
+    if operation in _KEYS_IN_BODY and "Key" not in params and "Delete" not in params:
+        return (Need(f"s3:{action}", f"arn:aws:s3:::{bucket}/{{any key}}", keys, bucket, anything=True),)
     if operation == "DeleteObjects":
         return [
             Need(f"s3:{_versioned(action, one)}", f"arn:aws:s3:::{bucket}/{one['Key']}", keys, bucket)
