@@ -6,10 +6,10 @@ import hmac
 import re
 from calendar import timegm
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from email.utils import parsedate_tz
 from functools import lru_cache
 from time import gmtime, strftime, strptime
+from typing import NamedTuple
 from urllib.parse import quote, unquote, unquote_to_bytes
 
 from salvia.base.clock import Clock
@@ -41,19 +41,15 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _STAMP = re.compile(r"\d{8}T\d{6}Z")
 
 
-@dataclass(frozen=True, slots=True)
-class _Claim:
+class _Claim(NamedTuple):
     """What a request says of its signature."""
 
     access_key: str
     date: str
     region: str
     service: str
+    scope: str
     signed_headers: tuple[str, ...]
-
-    @property
-    def scope(self) -> str:
-        return f"{self.date}/{self.region}/{self.service}/aws4_request"
 
 
 class Verifier:
@@ -120,12 +116,13 @@ class Verifier:
         now: float,
     ) -> Verified:
         head, _, signature = authorization.rpartition("Signature=")
-        claim = _claim_of_header(head, family) if _SHA256.fullmatch(signature) else None
+        claim = _claim_of_header(head, family) if len(signature) == 64 else None
         if claim is None:
             claim, signature = _claim_in_any_order(authorization, family)
         timestamp = _timestamp(headers, family)
         self._check_time(claim, timestamp, now, family)
-        _check_signed(claim.signed_headers, headers, family)
+        if family is Family.S3:
+            _check_amazon_headers(claim.signed_headers, headers)
         credential = await self._find(claim.access_key, headers.get("x-amz-security-token"), now, family)
         payload = await _payload(headers, family, body)
         return _settle(
@@ -146,7 +143,8 @@ class Verifier:
         claim = _claim_of_query(stated, family)
         timestamp = stated["X-Amz-Date"]
         self._check_expiry(claim, timestamp, stated["X-Amz-Expires"], now, family)
-        _check_signed(claim.signed_headers, headers, family)
+        if family is Family.S3:
+            _check_amazon_headers(claim.signed_headers, headers)
         credential = await self._find(claim.access_key, stated.get("X-Amz-Security-Token"), now, family)
         if "x-amz-content-sha256" in claim.signed_headers:
             payload = await _payload(headers, family, body)
@@ -191,8 +189,7 @@ class Verifier:
         _check_date(claim, timestamp, family)
 
 
-@dataclass(frozen=True, slots=True)
-class _Signed:
+class _Signed(NamedTuple):
     """All that a signature is over. `query` is without the signature itself."""
 
     method: str
@@ -208,10 +205,11 @@ def _settle(signed: _Signed, credential: Credential, signature: str, family: Fam
     """The verdict. Raises AwsError when the signature is not the one that the secret gives."""
     claim = signed.claim
     key = signing_key(credential.secret, claim.date, claim.region, claim.service)
-    scope = claim.scope
+    if not signature.isascii() or not all(map(signed.headers.__contains__, claim.signed_headers)):
+        raise refusal(Refusal.MISMATCH, family)
     for canonical in _canonical_requests(signed, s3=family is Family.S3):
         digest = hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
-        to_sign = f"{ALGORITHM}\n{signed.timestamp}\n{scope}\n{digest}"
+        to_sign = f"{ALGORITHM}\n{signed.timestamp}\n{claim.scope}\n{digest}"
         if hmac.compare_digest(hmac.digest(key, to_sign.encode(), "sha256").hex(), signature):
             return Verified(
                 credential.caller,
@@ -221,7 +219,7 @@ def _settle(signed: _Signed, credential: Credential, signature: str, family: Fam
                 signature,
                 key,
                 signed.timestamp,
-                scope,
+                claim.scope,
             )
     raise refusal(Refusal.MISMATCH, family)
 
@@ -343,7 +341,11 @@ def _claim(credential: str, signed_headers: str, family: Family, why: Refusal) -
         words = f"Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '{credential}'"
         raise refusal(why, family, words)
     access_key, date, region, service, _ = parts
-    return _Claim(access_key, date, region, service, tuple(signed_headers.lower().split(";")))
+    names = tuple(signed_headers.lower().split(";"))
+    if "host" not in names:
+        words = "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."
+        raise refusal(why, family, words)
+    return _Claim(access_key, date, region, service, f"{date}/{region}/{service}/aws4_request", names)
 
 
 def _unsupported(algorithm: str, family: Family) -> AwsError:
@@ -377,13 +379,8 @@ def _check_date(claim: _Claim, timestamp: str, family: Family) -> None:
     raise refusal(Refusal.MISMATCH, family, words)
 
 
-def _check_signed(names: tuple[str, ...], headers: Mapping[str, str], family: Family) -> None:
-    """The host must be signed, what is called signed must be there, and S3 wants every x-amz- header signed."""
-    if "host" not in names or not all(name in headers for name in names):
-        words = "" if "host" in names else "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."
-        raise refusal(Refusal.MISMATCH if "host" in names else Refusal.INCOMPLETE, family, words)
-    if family is not Family.S3:
-        return
+def _check_amazon_headers(names: tuple[str, ...], headers: Mapping[str, str]) -> None:
+    """S3 wants every x-amz- header signed; the hash of the body is signed in any case."""
     for name in headers:
         if name.startswith("x-amz-") and name not in names and name != "x-amz-content-sha256":
             raise AwsError(
