@@ -80,7 +80,7 @@ class Server:
         region: str = "us-east-1",
         **config: Any,
     ) -> S3Client:
-        config = {"retries": {"total_max_attempts": 1}, "connect_timeout": 5, "read_timeout": 30} | config
+        options: dict[str, Any] = {"retries": {"total_max_attempts": 1}, "connect_timeout": 5, "read_timeout": 30} | config
         return boto3.client(
             "s3",
             endpoint_url=self.url,
@@ -88,7 +88,7 @@ class Server:
             aws_secret_access_key=secret,
             aws_session_token=token,
             region_name=region,
-            config=Config(**config),
+            config=Config(**options),
         )
 
     def ask(self, method: str, target: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:

@@ -27,7 +27,7 @@ def test_a_bucket_is_where_it_was_made(s3: S3Client, bucket: str) -> None:
     s3.create_bucket(Bucket=f"{bucket}-eu", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
 
     assert s3.get_bucket_location(Bucket=f"{bucket}-eu")["LocationConstraint"] == "eu-west-1"
-    assert s3.get_bucket_location(Bucket=bucket)["LocationConstraint"] is None  # type: ignore[comparison-overlap]
+    assert s3.get_bucket_location(Bucket=bucket)["LocationConstraint"] is None
     assert s3.head_bucket(Bucket=f"{bucket}-eu")["BucketRegion"] == "eu-west-1"
     assert s3.head_bucket(Bucket=bucket)["BucketRegion"] == "us-east-1"
 

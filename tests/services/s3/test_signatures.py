@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import botocore.auth
+import botocore.crt.auth
 import pytest
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -104,7 +105,7 @@ def test_a_presigned_url_ends(
     monkeypatch: pytest.MonkeyPatch, client: ClientMaker, server: Server, stored: str
 ) -> None:
     before = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=5)
-    monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda *_, **__: before)
+    monkeypatch.setattr(botocore.crt.auth, "get_current_datetime", lambda *_, **__: before)
     url = client(signature_version="s3v4").generate_presigned_url(
         "get_object", Params={"Bucket": stored, "Key": "src"}, ExpiresIn=60
     )
@@ -170,6 +171,7 @@ def test_a_form_uploads(client: ClientMaker, server: Server, s3: S3Client, bucke
 
     answer = post_form(server, form["url"], form["fields"], b"\r\n-" * size)
 
+    assert answer.status == 204, answer
     found = s3.get_object(Bucket=bucket, Key="up/f.txt")
     assert answer.status == 204
     assert (found["Body"].read(), found["Metadata"]) == (b"\r\n-" * size, {"by": "form"})

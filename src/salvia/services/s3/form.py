@@ -62,14 +62,19 @@ class Form:
 
     async def _until(self, end: bytes) -> bytes:
         while (at := self._held.find(end)) < 0:
+            self._check_size(len(self._held))
             await self._more()
-            if len(self._held) > _MOST_FIELDS:
-                raise AwsError(
-                    "Your POST request fields preceding the upload file were too large.",
-                    code="MaxPostPreDataLengthExceededError",
-                )
+        self._check_size(at)
+        self._read += at
         found, self._held = self._held[:at], self._held[at + len(end) :]
         return found
+
+    def _check_size(self, more: int) -> None:
+        if self._read + more > _MOST_FIELDS:
+            raise AwsError(
+                "Your POST request fields preceding the upload file were too large.",
+                code="MaxPostPreDataLengthExceededError",
+            )
 
     async def _more(self) -> None:
         try:
