@@ -42,7 +42,7 @@ class TrainingEnvironment:
             channels=_document(config / "inputdataconfig.json"),
             hosts=tuple(sorted(resources["hosts"])),
             current_host=resources["current_host"],
-            checkpoint_dir=_checkpoint_dir(config),
+            checkpoint_dir=_checkpoint_dir(base),
             job_name=os.environ.get("TRAINING_JOB_NAME", ""),
         )
 
@@ -85,9 +85,9 @@ def gpus() -> int:
     return len([entry for entry in os.listdir("/dev") if entry.startswith("nvidia") and entry[6:].isdigit()])
 
 
-def _checkpoint_dir(config: Path) -> Path | None:
-    local_path = _document(config / "checkpointconfig.json").get("LocalPath")
-    return Path(local_path) if local_path else None
+def _checkpoint_dir(base: Path) -> Path | None:
+    file = base / "input" / "config" / "checkpointconfig.json"
+    return Path(_document(file).get("LocalPath") or base / "checkpoints") if file.exists() else None
 
 
 def _bare(value: Any) -> str:

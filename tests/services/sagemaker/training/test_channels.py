@@ -111,6 +111,16 @@ async def test_the_configuration_files_are_those_of_the_container_contract(bench
     }
 
 
+async def test_the_container_is_told_where_checkpoints_go(bench: Bench) -> None:
+    await bench.create(CheckpointConfig={"S3Uri": "s3://bucket/points"})
+    await bench.running()
+
+    assert json.loads((bench.ml(0) / "input/config/checkpointconfig.json").read_text()) == {
+        "LocalPath": "/opt/ml/checkpoints",
+        "S3Uri": "s3://bucket/points",
+    }
+
+
 @pytest.mark.parametrize(
     ("uri", "place"),
     [

@@ -44,6 +44,8 @@ def write_configuration(job: Record, folder: Path, hosts: list[Host], host: Host
             spec.get("InputDataConfig") or [], spec["AlgorithmSpecification"]["TrainingInputMode"]
         ),
     }
+    if spec.get("CheckpointConfig"):
+        documents["checkpointconfig"] = {"LocalPath": "/opt/ml/checkpoints", **spec["CheckpointConfig"]}
     for name, document in documents.items():
         (folder / "input/config" / f"{name}.json").write_text(json.dumps(document))
     (folder / "metadata/resource-metadata.json").write_text(
