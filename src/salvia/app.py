@@ -7,6 +7,7 @@ import asyncio
 import importlib
 import inspect
 import logging
+import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from salvia.adapters.metrics.sqlite import SqliteMetrics
 from salvia.adapters.objects.files import FileObjects
 from salvia.adapters.table.sqlite import SqliteTable
 from salvia.base.call import Call, Caller, Reply
-from salvia.base.clock import SystemClock
+from salvia.base.clock import Clock, SystemClock
 from salvia.control.loop import Loop
 from salvia.model.load import Models
 from salvia.model.shapes import ServiceModel
@@ -33,12 +34,12 @@ from salvia.resources.kind import Resource, derived
 from salvia.resources.service import Service
 from salvia.resources.world import World
 from salvia.services import cloudwatch, iam, logs, s3, sagemaker, sts
-from salvia.services.iam.assume import execution_caller
+from salvia.services.iam.assume import assumed_caller, execution_caller, session_policy
 from salvia.services.iam.authorize import authorizer
 from salvia.services.iam.first_start import ensure_execution_role
 from salvia.settings import Settings
 from salvia.wire.certificates import Authority
-from salvia.wire.proxy import protocol_class
+from salvia.wire.proxy import Rules, front_door
 from salvia.wire.server import Wire
 
 SERVICES: tuple[Service, ...] = (
@@ -63,8 +64,9 @@ class Server:
         self.models = Models(settings.environments.parent / "models")
         self.table = _table(settings)
         self.credentials = StoredCredentials(self.table, settings, self.clock)
-        self.objects = FileObjects(settings.data / "objects", self.clock)
+        self.objects = _objects(settings, self.clock)
         self.logs = FileLogStore(settings.data / "logs", self.clock)
+        self.metrics = SqliteMetrics(settings.data / "metrics.sqlite", self.logs.events)
         self.images = LocalImages(settings.environments)
         self.world = World(
             settings=settings,
@@ -72,32 +74,42 @@ class Server:
             table=self.table,
             credentials=self.credentials,
             objects=self.objects,
-            compute=Process(settings.data, self.images.environment),
+            compute=Process(settings.data, self.images.find_environment),
             images=self.images,
             logs=self.logs.runs,
-            metrics=SqliteMetrics(settings.data / "metrics.sqlite", self.logs, self.clock),
+            metrics=self.metrics,
         )
         self.authority = Authority(settings.data / "ca")
         self.world.parts |= {
             "endpoint_url": url,
-            "object_store": self.objects.store,
             "log_store": self.logs,
+            "metric_data": self.metrics,
+            "access_keys": self.credentials,
+            "assumed_caller": assumed_caller,
+            "session_policy": session_policy,
             "execution_caller": self._execution_caller,
-            "ca_bundle": self.authority.bundle,
-            "bucket_policy": s3.bucket_policies(self.objects.store),
+            "ca_bundle": self.authority.write_bundle(os.environ),
         }
+        embedded = isinstance(self.objects, FileObjects)
+        if embedded:
+            self.world.parts["object_store"] = self.objects.store
+            self.world.parts["bucket_policy"] = s3.bucket_policies(self.objects.store)
+        else:
+            self.world.parts["bucket_policy"] = self.objects.bucket_policy
         kinds = [kind(self.world, self.models.service(service.name)) for service in SERVICES for kind in service.kinds]
         self.world.kinds |= {kind.noun: kind for kind in kinds}
+        self.images.on_ready(self.world.compute.warm)
         self.loop = Loop(self.table, self.world.kinds, self.clock, f"{socket.gethostname()}-{settings.port}")
         self.world.wake = self.loop.wake
         self.world.look = self._look
         self.wire = Wire(
             self.models,
-            {service.name: self._answers(service) for service in SERVICES},
+            {service.name: self._answers(service) for service in SERVICES if embedded or service is not s3.SERVICE},
             self.credentials,
             authorizer(self.world),
             self.clock,
             settings,
+            raw={} if embedded else {"s3": self.objects.forward},
             start=self._start,
             stop=self._stop,
         )
@@ -119,8 +131,11 @@ class Server:
     async def _stop(self) -> None:
         self.loop.stop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.metrics.close()
         await self.logs.stop()
-        self.objects.close()
+        closing = self.objects.close()
+        if closing is not None:
+            await closing
         await self.table.close()
 
     async def _execution_caller(self, role_arn: str, account: str) -> Caller:
@@ -142,6 +157,18 @@ class Server:
         task.add_done_callback(self._tasks.discard)
 
 
+def _objects(settings: Settings, clock: Clock) -> Any:
+    if not settings.objects_endpoint:
+        return FileObjects(settings.data / "objects", clock)
+    return importlib.import_module("salvia.adapters.objects.s3").S3Objects(
+        settings.objects_endpoint,
+        settings.objects_access_key,
+        settings.objects_secret_key,
+        settings.objects_region,
+        settings.account,
+    )
+
+
 def _table(settings: Settings) -> Any:
     if not settings.database:
         return SqliteTable(settings.data / "records.sqlite")
@@ -156,7 +183,7 @@ def serve(settings: Settings, ready: Callable[[str], None] = log.info) -> None:
     server = Server(settings, url, ready)
     config = uvicorn.Config(
         server.wire,
-        http=protocol_class(server.authority),
+        http=front_door(Rules(server.authority)),
         loop="uvloop",
         ws="none",
         lifespan="on",

@@ -10,7 +10,7 @@ class Image:
     """`name` identifies the environment to a Compute; `entry_points` gives the command for "train", "serve", "process".
 
     `version` is what runs; `note` says so in words where something else was asked, else it is "".
-    `algorithm` is the built-in algorithm's repository ("sagemaker-xgboost"), "" for an image that only runs what it is told.
+    `algorithm` is the built-in algorithm's package in salvia_algorithms ("xgboost"), "" for an image that only runs what it is told.
     """
 
     uri: str

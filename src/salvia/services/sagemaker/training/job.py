@@ -14,7 +14,7 @@ from salvia.base.arn import Scope
 from salvia.base.call import Call
 from salvia.base.errors import ValidationError
 from salvia.model.shapes import ServiceModel
-from salvia.ports.compute import Run
+from salvia.ports.compute import CannotLaunchError, Run
 from salvia.ports.images import Image, UnknownImageError
 from salvia.ports.objects import NoSuchObjectError
 from salvia.ports.table import Record
@@ -132,7 +132,10 @@ class TrainingJob(Resource):
             await self.furnish(job, hosts)
         except channels.ChannelError as error:
             return self.finish(job, "Failed", reason=str(error))
-        await self.launch(job, image, hosts, place.share)
+        try:
+            await self.launch(job, image, hosts, place.share)
+        except CannotLaunchError as error:
+            return self.finish(job, "Failed", reason=f"InternalServerError: {error}")
         return AT_ONCE
 
     async def furnish(self, job: Record, hosts: list[Host]) -> None:
