@@ -184,9 +184,10 @@ def test_many_objects_are_deleted_by_one_document(aws: Aws) -> None:
 
 @pytest.mark.parametrize("version", ["s3v4", "s3"])
 def test_a_presigned_url_needs_no_client(aws: Aws, version: str) -> None:
-    s3 = aws("s3", signature_version=version)
-    s3.put_object(Bucket="bucket", Key="shared file", Body=b"hello")
-    url = s3.generate_presigned_url("get_object", {"Bucket": "bucket", "Key": "shared file"})
+    aws("s3").put_object(Bucket="bucket", Key="shared file", Body=b"hello")
+    url = aws("s3", signature_version=version).generate_presigned_url(
+        "get_object", {"Bucket": "bucket", "Key": "shared file"}
+    )
 
     with urllib.request.urlopen(url) as answer:
         assert answer.read() == b"hello"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from salvia.base.errors import AwsError
 from salvia.model.load import Models
 from salvia.model.shapes import OperationModel, ServiceModel
+from salvia.wire.errors import Malformed
 from salvia.wire.hosts import Place, read_host
 from salvia.wire.message import Request
 from salvia.wire.paths import PathTable
@@ -94,10 +95,10 @@ class Router:
             return self._cbor(request.path, mark)
         services = self._asked(mark)
         if self._is_query(request, services):
-            return self._query(request, services, mark)
+            return self._query(request, services)
         return self._rest(request, services, mark)
 
-    def by_form(self, route: Route, form: list[tuple[str, str]], mark: Mark) -> Route:
+    def by_form(self, route: Route, form: list[tuple[str, str]]) -> Route:
         """The route of a form that has been read."""
         arguments = dict(form)
         action, version = arguments.get("Action", ""), arguments.get("Version", "")
@@ -174,10 +175,10 @@ class Router:
             return True
         return request.method == "POST" and request.headers.get("content-type", "").startswith(_FORM)
 
-    def _query(self, request: Request, services: list[ServiceModel], mark: Mark) -> Route:
+    def _query(self, request: Request, services: list[ServiceModel]) -> Route:
         route = Route(services[0] if services else None, None, QUERY)
         if any(name == "Action" for name, _ in request.arguments):
-            return self.by_form(route, request.arguments, mark)
+            return self.by_form(route, request.arguments)
         return route
 
     def _rest(self, request: Request, services: list[ServiceModel], mark: Mark) -> Route:
@@ -193,7 +194,12 @@ class Router:
                 return self._post_object(service, request, mark)
             else:
                 path = self.bucket_path(request, mark)
-            found = self._table(service).find(request.method, path, dict(reversed(request.arguments)), request.headers)
+            try:
+                found = self._table(service).find(
+                    request.method, path, dict(reversed(request.arguments)), request.headers
+                )
+            except Malformed as error:
+                raise AwsError("Couldn't parse the specified URI.", code="InvalidURI") from error
             if found is not None:
                 return Route(service, service.operation(found[0]), protocol, found[1])
         if not services or services[0].name == "s3":

@@ -17,14 +17,17 @@ from salvia.model.shapes import OperationModel, ServiceModel
 from salvia.ports.credentials import Credentials
 from salvia.settings import Settings
 from salvia.wire.asgi import App, Incoming, Receive, Scope, Send, Watch, read_headers, release, respond, too_large
+from salvia.wire.body import open_body, read_all
 from salvia.wire.cors import Cors
 from salvia.wire.errors import Malformed, failure
 from salvia.wire.files import OpenFile
 from salvia.wire.hosts import Place, read_host
 from salvia.wire.message import Request, Response
+from salvia.wire.protocols.protocol import WireProtocol
 from salvia.wire.protocols.query import read_form
-from salvia.wire.protocols.table import QUERY, REST_XML
+from salvia.wire.protocols.table import QUERY, REST_JSON
 from salvia.wire.route import Mark, Route, Router, read_mark
+from salvia.wire.signature import Family
 from salvia.wire.sigv4 import Verifier
 from salvia.wire.validate import check, code_for
 
@@ -34,7 +37,6 @@ Authorize = Callable[[Call], Awaitable[None]]
 Hook = Callable[[], Awaitable[None]]
 
 _BODY_LIMIT = 16 << 20  # JSON, CBOR, forms and XML
-_PAYLOAD_LIMIT = 64 << 20  # a blob that is a payload but does not stream, such as a function's code
 _SIGNED_QUERY = (b"X-Amz-", b"AWSAccessKeyId=", b"Action=")
 _log = logging.getLogger(__name__)
 
@@ -135,10 +137,12 @@ class Wire:
             response = await self._answer(exchange)
         except AwsError as error:
             response = self._refusal(exchange, error)
+        except Malformed as error:
+            response = self._refusal(exchange, AwsError(str(error), code=self._protocol(exchange).malformed))
         except Exception:  # noqa: BLE001 - the boundary: the log is told, the client is not
             _log.exception("request %s failed: %s %s", request_id, method, raw_path)
             response = self._refusal(exchange, AwsError(_INTERNAL, http_status=500))
-        if exchange.route is not None and exchange.route.protocol is REST_XML:
+        if "x-amz-request-id" in response.headers:
             response.headers["x-amz-id-2"] = base64.b64encode(request_id.encode()).decode()
         if "origin" in headers:
             response.headers |= self._cors.headers(headers)
@@ -176,7 +180,7 @@ class Wire:
         if route.operation is None:
             request.body = await exchange.body.read(_BODY_LIMIT)
             request.form = read_form(_unpacked(request).decode("utf-8", "replace"))
-            route = exchange.route = self._router.by_form(route, request.form, mark)
+            route = exchange.route = self._router.by_form(route, request.form)
         elif route.protocol is QUERY:
             request.form = request.arguments
         request.labels = route.labels
@@ -184,29 +188,31 @@ class Wire:
         return route, route.operation
 
     async def _verify(self, exchange: Exchange, route: Route, operation: OperationModel) -> None:
-        """Who calls, and the body: whole for most operations, still to come for those that stream."""
-        request, body = exchange.request, exchange.body
-        streams = route.streams or operation.name == "PostObject" or operation.service.name in self._raw
-        if not streams and operation.service.name != "s3":
-            request.body = request.body or await body.read(_BODY_LIMIT)
-        if exchange.mark.anonymous:
-            self._admit(operation)
+        """Who calls, and the body: whole for most operations, still to come for those of S3 that stream."""
+        request, family = exchange.request, _family(route, operation)
+        if family is not Family.S3 and not exchange.body.done:
+            request.body = await exchange.body.read(_BODY_LIMIT)
+        by_version_2 = exchange.mark.signing == "s3" and "AWSAccessKeyId=" in request.query
+        verified = await self._verifier.verify(
+            request.method,
+            self._router.bucket_path(request, exchange.mark) if by_version_2 else request.path,
+            request.query,
+            request.headers,
+            family=family,
+            body=None if family is Family.S3 else request.body,
+            anonymous=operation.raw.get("authtype") == "none",
+        )
+        exchange.caller = verified.caller
+        if family is not Family.S3:
+            return
+        if operation.name == "PostObject":
+            exchange.stream = exchange.body
+            return
+        stream = open_body(exchange.body, request.headers, verified)
+        if route.streams or operation.service.name in self._raw:
+            exchange.stream = stream
         else:
-            verified = await self._verifier.verify(
-                request.method, request.path, request.query, request.headers, request.body
-            )
-            exchange.caller = verified.caller
-        if streams:
-            exchange.stream = body
-        elif not request.body:
-            request.body = await body.read(_BODY_LIMIT)
-
-    def _admit(self, operation: OperationModel) -> None:
-        """Who did not sign may ask S3, whose policies decide, and what the model says needs no signature."""
-        if operation.service.name != "s3" and operation.raw.get("authtype") != "none":
-            raise AwsError(
-                "Request is missing Authentication Token", code="MissingAuthenticationTokenException", http_status=403
-            )
+            request.body = await read_all(stream, _BODY_LIMIT)
 
     def _served(self, operation: OperationModel) -> Operation | None:
         """What answers the operation; None when its service is passed on raw. Raises Unsupported."""
@@ -222,10 +228,8 @@ class Wire:
             exchange.request.body = _unpacked(exchange.request)
         try:
             params = route.protocol.parse(exchange.request, operation)
-        except Malformed as error:
-            raise AwsError(str(error), code=route.protocol.malformed) from error
         except RecursionError:
-            raise AwsError("the document is nested too deeply", code=route.protocol.malformed) from None
+            raise Malformed("the document is nested too deeply") from None
         if operation.name == "PostObject":
             return dict(route.labels)
         if operation.input is not None and operation.service.name not in self._raw:
@@ -260,12 +264,17 @@ class Wire:
 
     def _refusal(self, exchange: Exchange, error: AwsError) -> Response:
         request, route = exchange.request, exchange.route
-        protocol = route.protocol if route else self._router.protocol(request, exchange.mark)
-        response = protocol.error(failure(error, route.service if route else None, request.path), exchange.request_id)
+        known = failure(error, route.service if route else None, request.path)
+        response = self._protocol(exchange).error(known, exchange.request_id)
         response.headers |= {name.lower(): value for name, value in error.headers.items()}
         if request.method == "HEAD":
             response.body = b""
         return response
+
+    def _protocol(self, exchange: Exchange) -> WireProtocol:
+        if exchange.route is not None:
+            return exchange.route.protocol
+        return self._router.protocol(exchange.request, exchange.mark)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
@@ -279,6 +288,14 @@ class Wire:
                     await self._stop()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def _family(route: Route, operation: OperationModel) -> Family:
+    if operation.service.name == "s3":
+        return Family.S3
+    if route.protocol is QUERY:
+        return Family.QUERY
+    return Family.REST_JSON if route.protocol is REST_JSON else Family.JSON
 
 
 _NOTHING: Mapping[str, Operation] = {}

@@ -71,16 +71,22 @@ class Conversions:
             wire = member.location_name or name
             looked_up, given = (wire, name) if by_wire else (name, wire)
             table[looked_up] = (given, self.of(member))
-        find = table.get
+        known = table.keys()
+        renamed = any(name != given for name, (given, _) in table.items())
+        # Most members stay as they are: only these are looked at one by one.
+        changing = [(name, conversion) for name, (_, conversion) in table.items() if conversion is not None]
 
         def convert(value: Any) -> Any:
             if type(value) is not dict and not isinstance(value, Mapping):
                 return value
-            result: dict[str, Any] = {}
-            for name, item in value.items():
-                if item is not None and (found := find(name)):
-                    result[found[0]] = item if found[1] is None else found[1](item)
-            return result
+            if not value.keys() <= known or None in value.values():
+                value = {name: item for name, item in value.items() if item is not None and name in table}
+            if changing:
+                value = dict(value)
+                for name, conversion in changing:
+                    if name in value:
+                        value[name] = conversion(value[name])
+            return {table[name][0]: item for name, item in value.items()} if renamed else value
 
         return convert
 
