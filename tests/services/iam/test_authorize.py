@@ -293,6 +293,12 @@ async def test_nobody_may_do_anything_without_credentials(account: Account) -> N
         assert error.value.code.startswith("AccessDenied")
 
 
+async def test_a_posted_form_passes_to_where_its_signature_is_read(account: Account) -> None:
+    account.world.parts["object_store"] = object()
+
+    await account.authorize("s3", "PostObject", ANONYMOUS, Bucket="b")
+
+
 async def test_a_public_bucket_is_open_as_far_as_its_policy_says(account: Account) -> None:
     document = {
         "Version": "2012-10-17",
