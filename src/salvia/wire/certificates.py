@@ -70,7 +70,7 @@ class Authority:
         """Put what this machine trusts and our own certificate in one file, which clients take instead of theirs.
 
         What the machine trusts is the file that AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE or SSL_CERT_FILE names in
-        `environment`, or else the system's.
+        `environment` (within `salvia run`, the one that was named outside), or else the system's.
         """
         outer = next((path for path in _bundles(environment) if path.is_file() and not self._is_ours(path)), None)
         trusted = outer.read_bytes().rstrip() + b"\n" if outer else b""
@@ -220,7 +220,8 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 def _bundles(environment: Mapping[str, str]) -> list[Path]:
     """Where a bundle may be, best first; the last comes with botocore, for machines that have none of their own."""
-    named = [environment.get(name, "") for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")]
+    names = ("SALVIA_OUTER_CA_BUNDLE", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+    named = [environment.get(name, "") for name in names]
     system = ssl.get_default_verify_paths().cafile or ""
     known = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"]
     botocore = find_spec("botocore")
