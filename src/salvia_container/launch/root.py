@@ -57,19 +57,21 @@ def main() -> None:
     """Enters the namespaces, builds the root and becomes COMMAND inside it.
 
     Arguments: PLAN COMMAND... . PLAN is JSON: `at` (an empty folder to build on), `runs`, `code` (folders of packages), `environment` (a folder or null),
-    `shown` (paths that stay where they are: the interpreter's prefix).
+    `as_user` (whether to do as an ordinary user even as root), `shown` (paths that stay where they are: the interpreter's prefix).
     """
     plan, command = json.loads(sys.argv[1]), sys.argv[2:]
-    enter_namespaces()
+    enter_namespaces(as_user=plan["as_user"])
     build(plan["at"], plan)
     kernel.pivot(plan["at"])
     kernel.make_read_only_top("/")
     os.execve(command[0], command, dict(os.environ))  # noqa: S606 - to become it is the point
 
 
-def enter_namespaces() -> None:
+def enter_namespaces(*, as_user: bool) -> None:
     """A mount namespace of our own; for an ordinary user, or a root that may not, inside a user namespace of our own."""
     try:
+        if as_user:
+            raise PermissionError  # noqa: TRY301 - what the kernel would have said
         kernel.unshare(kernel.NEW_MOUNTS)
     except PermissionError:
         enter_user_namespace()

@@ -74,7 +74,7 @@ class _Supervisor:
         request = requests.read(given.request)
         claim = record.claim(given.folder)
         if claim is None or _ended_already(given.folder):
-            os.write(taken, b"1")
+            _tell(taken)
             return
         try:
             status = self._start(request, given, claim, taken)
@@ -103,7 +103,7 @@ class _Supervisor:
         if answer == init.READY:
             requests.send_order(self.orders.to_user, given)
         os.close(given.reply)
-        os.write(taken, b"1")
+        _tell(taken)
         return "" if answer == init.READY else answer.decode() or "its init was killed"
 
     def _watch(self, folder: int) -> str:
@@ -157,6 +157,11 @@ class _Supervisor:
     def _fail(self, given: Descriptors, reason: str) -> None:
         os.write(given.log, f"{reason.strip()}\n".encode())
         record.write_ending(given.folder, record.Ending(requests.NOT_STARTED, time.time(), "NotStarted"))
+
+
+def _tell(taken: int) -> None:
+    with contextlib.suppress(BrokenPipeError):  # the template is dead: a new one will have supervisors of its own
+        os.write(taken, b"1")
 
 
 def _ended_already(folder: int) -> bool:

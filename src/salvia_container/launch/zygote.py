@@ -4,13 +4,11 @@ It holds no secret and runs no user code; it must never enter an OpenMP region, 
 It ends when the server that started it closes the connection, or dies. Runs that it forked do not depend on it.
 """
 
-import contextlib
 import gc
 import importlib
 import json
 import os
 import pkgutil
-import runpy
 import select
 import signal
 import socket
@@ -18,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from salvia_container.launch import threads
+from salvia_container.launch.become import become
 from salvia_container.launch.requests import Request
 from salvia_container.launch.supervise import supervise
 
@@ -38,7 +36,7 @@ def main() -> None:
     connection.send(json.dumps(_describe(time.perf_counter() - began)).encode())
     request = _keep_one_waiting(connection, groups)
     if request is not None:
-        _become(request)
+        become(request)
 
 
 def _import(name: str) -> None:
@@ -77,30 +75,3 @@ def _is_closed(connection: socket.socket) -> bool:
     poll = select.poll()
     poll.register(connection, select.POLLHUP)
     return bool(poll.poll(0))
-
-
-def _become(request: Request) -> None:
-    """From here on this process is the user's."""
-    os.environ.clear()
-    os.environ.update(request.variables)
-    os.chdir("/opt/ml")
-    if not request.module:
-        _execute(request.arguments)
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    threads.limit(request.threads)
-    threads.reseed()
-    sys.argv = [request.module, *request.arguments]
-    runpy.run_module(request.module, run_name="__main__", alter_sys=True)
-
-
-def _execute(arguments: list[str]) -> None:
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(number, signal.SIG_DFL)  # Python ignores them; what is executed now would inherit that
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    try:
-        os.execvp(arguments[0], arguments)  # noqa: S606 - to become it is the point
-    except OSError as error:
-        found = not isinstance(error, FileNotFoundError)
-        with contextlib.suppress(OSError):
-            os.write(2, f"{arguments[0]}: {error.strerror}\n".encode())
-        os._exit(126 if found else 127)

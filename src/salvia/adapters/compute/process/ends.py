@@ -15,6 +15,7 @@ class Ends:
     def __init__(self, folders: RunFolders, call: Callable[[str], None]) -> None:
         self._folders, self._call = folders, call
         self._watched: dict[str, int | None] = {}  # name to the supervisor's pidfd
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def watch(self, name: str) -> None:
@@ -23,16 +24,17 @@ class Ends:
             return
         supervisor = self._folders.supervisor(name)
         self._watched[name] = supervisor
-        loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
         if supervisor is not None:
-            loop.add_reader(supervisor, self._look_at, name)
+            self._loop.add_reader(supervisor, self._look_at, name)
         if self._timer is None:
-            self._timer = loop.call_later(_LOOK_SECONDS, self._look)
+            self._timer = self._loop.call_later(_LOOK_SECONDS, self._look)
 
     def forget(self, name: str) -> None:
         supervisor = self._watched.pop(name, None)
         if supervisor is not None:
-            asyncio.get_running_loop().remove_reader(supervisor)
+            if self._loop is not None and not self._loop.is_closed():
+                self._loop.remove_reader(supervisor)
             os.close(supervisor)
 
     def close(self) -> None:

@@ -28,17 +28,26 @@ class Process:
     """Compute in processes of this machine. Use it from one event loop; several servers may share one `data` folder.
 
     Everything about a run is in `data`/runs/<name>; see docs/runs.md. `find_environment` maps Image.name to an Environment
-    and raises LookupError for a name it does not know.
+    and raises LookupError for a name it does not know. `as_user` has a root server do without its privileges, as it would for
+    anybody; `groups_too` allows control groups.
     """
 
-    def __init__(self, data: Path, find_environment: Callable[[str], Environment]) -> None:
+    def __init__(
+        self,
+        data: Path,
+        find_environment: Callable[[str], Environment],
+        *,
+        as_user: bool = False,
+        groups_too: bool = True,
+    ) -> None:
         self._folders = RunFolders(data / "runs")
         self._find_environment = find_environment
         self._templates: dict[tuple[str, bool], Template] = {}
         self._calls: list[Callable[[str], None]] = []
         self._ends = Ends(self._folders, self._tell)
         self._tidying: asyncio.TimerHandle | None = None
-        self._group = groups.memory_parent(data)
+        self._as_user = as_user
+        self._group = groups.memory_parent(data) if groups_too else None
 
     def folder(self, name: str) -> Path:
         return self._folders.path(name) / "ml"
@@ -124,7 +133,9 @@ class Process:
         key = (environment.name, warm)
         if key not in self._templates:
             place = self._folders.top / ".root"
-            self._templates[key] = Template(environment, self._folders.top, place, self._group, warm=warm)
+            self._templates[key] = Template(
+                environment, self._folders.top, place, self._group, warm=warm, as_user=self._as_user
+            )
         if self._tidying is None:
             self._tidying = asyncio.get_running_loop().call_later(_TIDY_SECONDS, self._tidy)
         return self._templates[key]

@@ -33,12 +33,14 @@ class Template:
     """One environment's template, with its modules imported (`warm`) or bare, to execute commands from.
 
     `runs` is the folder of runs, `place` an empty folder to build the file system on, `groups` the folder of
-    memory control groups, if there may be any.
+    memory control groups, if there may be any; `as_user` as for Process.
     """
 
-    def __init__(self, environment: Environment, runs: Path, place: Path, groups: Path | None, *, warm: bool) -> None:
+    def __init__(
+        self, environment: Environment, runs: Path, place: Path, groups: Path | None, *, warm: bool, as_user: bool
+    ) -> None:
         self._environment, self._runs, self._place, self._groups = environment, runs, place, groups
-        self._warm = warm
+        self._warm, self._as_user = warm, as_user
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
         self._complaints = -1  # a file in memory that is its stderr
@@ -135,6 +137,7 @@ class Template:
                 "runs": str(self._runs),
                 "code": [str(folder) for folder in package_folders()],
                 "environment": str(self._environment.folder) if self._environment.folder else None,
+                "as_user": self._as_user,
                 "shown": shown_paths(),
             }
         )
