@@ -1,5 +1,6 @@
 """Real servers for tests: started as a user starts them, on a data folder of their own, and killed as power failures kill them."""
 
+import http.client
 import json
 import os
 import signal
@@ -45,7 +46,11 @@ class Server:
     def wait_until_ready(self) -> None:
         until = time.monotonic() + READY_SECONDS
         while time.monotonic() < until:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+            with suppress(OSError, http.client.HTTPException):
+                connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=1)
+                connection.request("GET", "/")
+                connection.getresponse().read()
+                connection.close()
                 return
             if self.process and self.process.poll() is not None:
                 break
@@ -76,7 +81,8 @@ class Server:
         kept = {
             name: value for name, value in os.environ.items() if not name.upper().startswith(("AWS_", "SAGEMAKER_"))
         }
-        return kept | json.loads(told.stdout)
+        chosen = {name: value for name, value in json.loads(told.stdout).items() if value is not None}  # null: to be unset
+        return kept | chosen
 
     def client(self, name: str, told: Mapping[str, str] | None = None, **config: Any) -> Any:
         told = told or self.variables()
