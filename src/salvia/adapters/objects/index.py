@@ -16,7 +16,7 @@ T = TypeVar("T")
 Change = Callable[[sqlite3.Connection], T]
 
 _GROUP = 256
-_SCHEMA = """
+SCHEMA = """
 create table if not exists buckets(
     name text primary key, account text not null, region text not null, created real not null,
     versioning text not null default '', documents text not null default '{}') without rowid;
@@ -57,7 +57,7 @@ class Index:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.read = _connect(path)
-        self.read.executescript(_SCHEMA)
+        self.read.executescript(SCHEMA)
         self._connection = _connect(path)
         self._waiting: queue.SimpleQueue[tuple[Change[Any], asyncio.Future[Any]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="object index", daemon=True)
