@@ -146,7 +146,7 @@ def _read_run(view: memoryview, offset: int, rows: _Rows) -> int:
     payload = _payload(view, offset)
     features, label = _record(payload, rows.count + 1)
     stride = 8 + -(-len(payload) // 4) * 4
-    fast = features.at >= 0 and features.keys is None and (label is None or label.at >= 0)
+    fast = features.at >= 0 and features.values.size and features.keys is None and (label is None or label.at >= 0)
     if not fast or (label is not None and label.values.size != 1):
         rows.add_row(features, None if label is None else label.values[:1])
         return offset + stride
@@ -236,13 +236,11 @@ def _tensor(payload: memoryview, kind: int, start: int, end: int) -> _Tensor:
     for tag, wire, begin, stop in _fields(payload, start, end):
         if tag == 1:
             values.append(_numbers(payload, kind, wire, begin, stop))
-            at = begin if kind == _FLOAT32 and len(values) == 1 and not keys and not shape else -1
+            at = begin if kind == _FLOAT32 and wire == _LENGTH and len(values) == 1 else -1
         elif tag == 2:
             keys.append(_varints(payload[begin:stop]))
         elif tag == 3:
             shape.append(_varints(payload[begin:stop]))
-    if keys or shape:
-        at = -1
     width = int(np.concatenate(shape)[-1]) if shape else 0
     return _Tensor(
         values=np.concatenate(values) if values else np.empty(0, np.float32),

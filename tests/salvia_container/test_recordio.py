@@ -12,6 +12,7 @@ from salvia_container.recordio import MAGIC, Malformed, Records, read, write_den
 LABEL = "12120a0676616c756573120812060a0400004040"
 BARE = "0a160a0676616c756573120c120a0a080000803f00000040"
 FLOAT32 = BARE + LABEL
+SHAPED = "0a190a0676616c756573120f120d0a080000803f000000401a0102" + LABEL
 FLOAT64 = "0a1e0a0676616c75657312141a120a10000000000000f03f0000000000000040" + LABEL
 INT32 = "0a1b0a0676616c75657312113a0f0a0d01feffffffffffffffff01ac02" + LABEL
 NAMED = FLOAT32 + "1a05726f772d3122077b2261223a317d"
@@ -34,8 +35,8 @@ def dense(records: Records) -> list[list[float]]:
 
 @pytest.mark.parametrize(
     ("record", "features"),
-    [(FLOAT32, [1, 2]), (FLOAT64, [1, 2]), (INT32, [1, -2, 300]), (NAMED, [1, 2])],
-    ids=["float32", "float64", "int32", "uid and metadata"],
+    [(FLOAT32, [1, 2]), (SHAPED, [1, 2]), (FLOAT64, [1, 2]), (INT32, [1, -2, 300]), (NAMED, [1, 2])],
+    ids=["float32", "with shape", "float64", "int32", "uid and metadata"],
 )
 def test_every_kind_of_dense_record_is_read(record: str, features: list[float]) -> None:
     records = read(file(record, record))

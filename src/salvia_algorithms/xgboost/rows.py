@@ -32,6 +32,11 @@ class Rows:
         return int(self.features.shape[1])
 
     @property
+    def cells(self) -> int:
+        """Stored values: what a pass over the data has to look at."""
+        return int(self.features.size)  # of a sparse matrix, too: only what is stored
+
+    @property
     def sparse(self) -> bool:
         return not isinstance(self.features, np.ndarray)
 

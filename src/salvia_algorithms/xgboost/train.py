@@ -17,6 +17,8 @@ from salvia_container.failure import AlgorithmError, JobError, UserError
 from salvia_container.termination import Termination
 from salvia_container.training import TrainingEnvironment, cpus, gpus
 
+CELLS_PER_THREAD = 100_000  # below it, threads cost more at each barrier than they save between two
+
 # What XGBoost says when the data or a hyperparameter is at fault, not the algorithm.
 CUSTOMER_ERRORS = (
     "label must be",
@@ -61,15 +63,17 @@ def _load(
     read: Mapping[str, channels.Channel],
     termination: Termination,
 ) -> Job:
-    threads = given.get("nthread", cpus())
+    most = given.get("nthread", cpus())
     found = {name: data.files_of(environment, channel) for name, channel in read.items()}
     if "validation" in read and not read["train"].pipe:
         files.warn_of_duplicates(found["train"], found["validation"])
     rows = {
-        name: data.read(channel, found[name], csv_weights=given.get("csv_weights") == 1, threads=threads)
+        name: data.read(channel, found[name], csv_weights=given.get("csv_weights") == 1, threads=most)
         for name, channel in read.items()
     }
-    return Job(environment, given, threads, termination, rows["train"], rows.get("validation"))
+    train_rows = rows["train"]
+    threads = most if train_rows is None or "nthread" in given else min(most, 1 + train_rows.cells // CELLS_PER_THREAD)
+    return Job(environment, given, threads, termination, train_rows, rows.get("validation"))
 
 
 def _check_gpus(given: Mapping[str, Any]) -> None:
