@@ -68,6 +68,25 @@ def test_boundaries_and_session_policies_only_take_away(
     assert limited.allowed == all(decide(GET, Layers(Layer(layer))).allowed for layer in (granted, limit, other))
 
 
+words = (
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["*", "Allow", "Deny", "s3:*", "arn:aws:s3:::b", ""])
+)
+anything = st.recursive(
+    words, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(words.map(str), inner, max_size=2)
+)
+FIELDS = ("Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition")
+
+
+@given(statement=st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, anything)))
+def test_any_statement_is_valid_or_is_refused_as_malformed(statement: dict[str, Any]) -> None:
+    for use in Use:
+        try:
+            policy = parse(json.dumps({"Version": "2012-10-17", "Statement": [statement]}), use)
+        except MalformedPolicyError:
+            continue
+        decide(GET, Layers(Layer([policy])))
+
+
 @given(document=st.recursive(st.none() | st.booleans() | st.text(max_size=3), lambda inner: st.lists(inner, max_size=3)
        | st.dictionaries(st.sampled_from(["Version", "Statement", "Effect", "Action", "Resource", "Principal", "Condition"]), inner)))  # fmt: skip
 def test_any_json_is_a_policy_or_is_refused_as_malformed(document: Any) -> None:

@@ -90,6 +90,8 @@ async def test_a_role_with_policies_is_not_deleted(account: Account) -> None:
     [
         ("nonsense", "This policy contains invalid Json"),
         ("[]", "Syntax errors in policy."),
+        ('{"Statement": [], "Statement": []}', "Syntax errors in policy."),
+        (trust({"AWS": "*"}, Sid=1), "Syntax errors in policy."),
         ('{"Statement": []}', "Syntax errors in policy."),
         (trust({"Service": "sagemaker.amazonaws.com"}, Resource="*"), "Has prohibited field Resource"),
         (

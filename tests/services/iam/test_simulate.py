@@ -105,6 +105,13 @@ async def test_what_is_not_there_or_no_action_is_refused(account: Account) -> No
     )
 
 
+async def test_what_is_not_simulated_is_refused(account: Account) -> None:
+    asked: dict[str, Any] = {"PolicySourceArn": EXECUTION_ROLE, "ActionNames": ["s3:GetObject"]}
+
+    assert (await code_of(decisions(account, **asked, PolicyExclusionList=[{}])))[0] == "InvalidInput"
+    assert (await code_of(decisions(account, **asked, CallerArn="nobody", ResourceOwner="1")))[0] == "InvalidInput"
+
+
 @pytest.mark.parametrize("document", ['{ "Statement" : {"Effect":"Allow","Action":"s3:*","Resource":"*"} }',
                                       '{"Id":"[{","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}'])  # fmt: skip
 async def test_positions_are_found_however_the_document_is_written(account: Account, document: str) -> None:

@@ -128,8 +128,10 @@ class StoredCredentials:
         return deleted
 
     async def note_use(self, access_key: str, service: str, region: str) -> None:
+        if not access_key.startswith("AKIA"):
+            return  # only long-term keys show when they were used
         now = self._clock.now()
-        if now - self._noted.get(access_key, 0.0) < _USE_SECONDS or not access_key.startswith("AKIA"):
+        if now - self._noted.get(access_key, 0.0) < _USE_SECONDS:
             return
         _make_room(self._noted)
         self._noted[access_key] = now

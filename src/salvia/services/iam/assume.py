@@ -18,7 +18,7 @@ from salvia.services.iam.entity import ROLE
 from salvia.services.iam.errors import Denied, InvalidRequest, MalformedPolicyDocument
 from salvia.services.iam.managed import document_of
 from salvia.services.iam.policy import Asking, Grade, Layer, Request, Use
-from salvia.services.iam.principal import Principal, find_entity, layer_of, load
+from salvia.services.iam.principal import Principal, find_entity, layer_of, load, speaks_as
 
 _ROLE_ARN = re.compile(r"arn:aws[\w-]*:iam::\d{12}:role/.+")
 _EVERYTHING = documents.parsed(
@@ -120,7 +120,7 @@ async def _may(world: World, call: Call, role: Record, action: str) -> bool:
     """Whether the trust policy lets the caller in, and its own policies where the trust is in its account, not in itself."""
     caller = call.caller
     principal = await load(world, caller.principal_arn)
-    if principal is None and not caller.root:
+    if not caller.root and (principal is None or not speaks_as(caller, principal)):
         return False
     trust = layer_of((documents.parsed(role.spec["AssumeRolePolicyDocument"], Use.TRUST),))
     request = Request(action, role.arn, _keys(world, call, role, principal), asking(caller))

@@ -16,7 +16,7 @@ from salvia.services.iam.needs.need import Need
 from salvia.services.iam.needs.table import needs_of
 from salvia.services.iam.patterns import Context
 from salvia.services.iam.policy import Layer, MalformedPolicyError, Request, Use, parse
-from salvia.services.iam.principal import Principal, Principals
+from salvia.services.iam.principal import Principal, Principals, speaks_as
 
 _NOBODY = Layer(())
 _NO_CONTEXT: Context = {}
@@ -59,8 +59,7 @@ class Authorizer:
     async def _principal(self, call: Call) -> Principal:
         """A role or user that was deleted, and perhaps made again under its name, gives its old sessions nothing."""
         principal = await self._principals.find(call.caller.principal_arn)
-        unique_id = call.caller.user_id.partition(":")[0]
-        if principal is None or (unique_id != principal.id and ":federated-user/" not in call.caller.arn):
+        if principal is None or not speaks_as(call.caller, principal):
             raise AwsError(
                 "The security token included in the request is invalid", code=_unknown(call), http_status=403
             )

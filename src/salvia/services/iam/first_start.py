@@ -39,8 +39,7 @@ async def ensure_execution_role(world: World) -> None:
         "Description": "What jobs run as unless they are given another role.",
     }
     role = entity.new(world, account, ROLE, name, "/", spec)
-    if not await store.insert(world, role):
-        return  # another server was first, and attaches the policies
+    # The role last: a server that dies on the way finds no role when it comes back, and does all of it again.
     for policy in _POLICIES:
         await attach_to(world, ROLE, role, f"arn:aws:iam::aws:policy/{policy}")
-    # A job of the execution role may start others with the same role, as pipelines and monitoring schedules do.
+    await store.insert(world, role)

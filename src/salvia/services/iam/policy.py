@@ -167,15 +167,28 @@ def _read(document: str | Mapping[str, Any]) -> tuple[str, Any]:
     if not isinstance(document, str):
         return json.dumps(document), document
     try:
-        return document, json.loads(document)
+        return document, json.loads(document, object_pairs_hook=_once)
+    except MalformedPolicyError:
+        raise
     except (ValueError, RecursionError) as error:
         raise MalformedPolicyError("This policy contains invalid Json") from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose members are each named once: of two, readers would not agree which one counts."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise MalformedPolicyError("Syntax errors in policy.")
+    return found
 
 
 def _parse_statement(statement: Any, number: int, use: Use, policy: Policy, *, variables: bool) -> Statement:
     if not isinstance(statement, dict) or statement.keys() - _FIELDS:
         raise ValueError("Syntax errors in policy.")
-    if not re.fullmatch(r"[0-9A-Za-z]*" if use is not Use.RESOURCE else r".*", statement.get("Sid", "")):
+    sid = statement.get("Sid", "")
+    if not isinstance(sid, str):
+        raise ValueError("Syntax errors in policy.")  # noqa: TRY004 - every fault of a document is a ValueError
+    if use is not Use.RESOURCE and not re.fullmatch(r"[0-9A-Za-z]*", sid):
         raise ValueError(
             "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression [0-9A-Za-z]*"
         )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from salvia.base.arn import Arn
+from salvia.base.call import Caller
 from salvia.ports.table import Record
 from salvia.resources.world import World
 from salvia.services.iam import entity
@@ -59,6 +60,11 @@ class Principals:
         principal = await load(self._world, principal_arn)
         self._known[principal_arn] = (principal, now + _FRESH_SECONDS)
         return principal
+
+
+def speaks_as(caller: Caller, principal: Principal) -> bool:
+    """False when the role or user was deleted and another made under its name since the caller got its credentials."""
+    return caller.user_id.partition(":")[0] == principal.id or ":federated-user/" in caller.arn
 
 
 async def load(world: World, principal_arn: str) -> Principal | None:

@@ -19,6 +19,7 @@ from salvia.services.iam.principal import find_entity, load, policies_of
 
 async def simulate_principal_policy(world: World, call: Call) -> dict[str, Any]:
     """With all policies of a role, user or group, its boundary, and those given besides."""
+    _refuse_what_is_not_simulated(call)
     source = call.params["PolicySourceArn"]
     found = await find_entity(world, source)
     if found is None or found[1].account != call.account:
@@ -37,6 +38,7 @@ async def simulate_principal_policy(world: World, call: Call) -> dict[str, Any]:
 
 async def simulate_custom_policy(world: World, call: Call) -> dict[str, Any]:  # noqa: ARG001 - an operation
     """With the given policies only."""
+    _refuse_what_is_not_simulated(call)
     policies = _given(call, "PolicyInputList")
     return _evaluate(call, policies, _boundary(call), {}, call.params.get("CallerArn", ""))
 
@@ -141,7 +143,7 @@ def _boundary(call: Call) -> Layer | None:
 
 
 def _context_entries(entries: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
-    return {entry["ContextKeyName"].lower(): tuple(entry.get("ContextKeyValues", ())) for entry in entries}
+    return {entry.get("ContextKeyName", "").lower(): tuple(entry.get("ContextKeyValues", ())) for entry in entries}
 
 
 def _keys(call: Call, noun: Noun, record: Record) -> dict[str, tuple[str, ...]]:
@@ -159,12 +161,25 @@ def _asking(caller_arn: str, account: str) -> Asking:
     if not caller_arn:
         return Asking(account=account)
     role = caller_arn if ":role/" in caller_arn else ""
-    return Asking(account=Arn.parse(caller_arn).account, arns=() if role else (caller_arn,), role_arn=role)
+    return Asking(account=_account_of(caller_arn), arns=() if role else (caller_arn,), role_arn=role)
 
 
 def _is_foreign(caller_arn: str, given: Mapping[str, Any]) -> bool:
     owner = given.get("ResourceOwner", "")
-    return bool(owner and caller_arn and Arn.parse(caller_arn).account not in owner)
+    return bool(owner and caller_arn and _account_of(caller_arn) not in owner)
+
+
+def _account_of(arn: str) -> str:
+    try:
+        return Arn.parse(arn).account
+    except ValueError as error:
+        raise InvalidInput(f"Invalid CallerArn: {arn}") from error
+
+
+def _refuse_what_is_not_simulated(call: Call) -> None:
+    for member in ("PolicyExclusionList", "OrderedOrganizationPolicyInputList"):
+        if call.params.get(member):
+            raise InvalidInput(f"{member} is not simulated here; leave it out.")
 
 
 def _absent(source: str) -> str:

@@ -16,6 +16,7 @@ _CHAINED_SECONDS = 3600  # how long a role may last that another role's session 
 async def assume_role(world: World, call: Call) -> dict[str, Any]:
     """`world.parts["assumed_caller"]` (IAM) says whether the role's trust policy lets the caller in."""
     given, seconds = call.params, call.params.get("DurationSeconds", 3600)
+    _refuse_devices(given)
     packed = _packed_percent(given)
     caller, longest = await world.parts["assumed_caller"](world, call)
     if seconds > longest:
@@ -37,9 +38,8 @@ async def assume_role(world: World, call: Call) -> dict[str, Any]:
 
 
 async def get_session_token(world: World, call: Call) -> dict[str, Any]:
-    """A session that speaks as its caller. There are no MFA devices, so a TokenCode cannot be right."""
-    if call.params.get("SerialNumber") or call.params.get("TokenCode"):
-        raise Denied("MultiFactorAuthentication failed with invalid MFA one time pass code.")
+    """A session that speaks as its caller."""
+    _refuse_devices(call.params)
     if call.caller.access_key.startswith("ASIA"):
         raise Denied("Cannot call GetSessionToken with session credentials")
     # Root's sessions end after an hour at the latest, as AWS's do.
@@ -71,6 +71,14 @@ async def get_federation_token(world: World, call: Call) -> dict[str, Any]:
         "FederatedUser": {"FederatedUserId": caller.user_id, "Arn": caller.arn},
         "PackedPolicySize": packed,
     }
+
+
+def _refuse_devices(given: Mapping[str, Any]) -> None:
+    """There are no MFA devices, so no TokenCode is right; nor is there an identity centre that could vouch for contexts."""
+    if given.get("SerialNumber") or given.get("TokenCode"):
+        raise Denied("MultiFactorAuthentication failed with invalid MFA one time pass code.")
+    if given.get("ProvidedContexts"):
+        raise InvalidRequest("ProvidedContexts is not offered here: no identity centre can assert a context.")
 
 
 def _packed_percent(given: Mapping[str, Any]) -> int:
