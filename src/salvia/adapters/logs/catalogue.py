@@ -59,6 +59,7 @@ class StreamRow(NamedTuple):
 def connect(path: Path, *, durable: bool) -> sqlite3.Connection:
     """`durable` waits for the disk at each commit; without it a commit survives the process, not the machine."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.touch(mode=0o600)  # before SQLite does: its other files take over the mode
     db = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False, cached_statements=256)
     db.execute("PRAGMA journal_mode=WAL")
     db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
@@ -72,7 +73,6 @@ class Catalogue:
     def __init__(self, path: Path) -> None:
         self.db = connect(path, durable=False)
         self.db.executescript(_SCHEMA)
-        path.chmod(0o600)
 
     def close(self) -> None:
         self.db.close()

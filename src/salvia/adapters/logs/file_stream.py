@@ -1,18 +1,38 @@
 """The events of one run: the lines of its log file, with the times of the index beside it."""
 
 import os
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import accumulate, groupby
+from operator import itemgetter
 from pathlib import Path
+from typing import NamedTuple, cast
 
 from salvia.adapters.logs.hole import punch_hole
-from salvia.adapters.logs.lines import BLOCK, Span, first_start, shown, spans
+from salvia.adapters.logs.lines import BLOCK, Spans, first_start, shown, spans
 from salvia.adapters.logs.times import Entry, TimeIndex
 from salvia.ports.logs import Event, Page, TimedText
 
+_event = cast(Callable[[tuple[int, int, int, str]], Event], partial(tuple.__new__, Event))  # a third of Event()'s time
 _PAGE = 4096
 _WINDOW = 1 << 20  # bytes read at once, at most
 _OVERHEAD = 26  # bytes that CloudWatch Logs counts for each event beside its text
 _IDLE = 1_000  # ms after which an unfinished line is shown as it is
+
+
+class _Window(NamedTuple):
+    """Events of a range of bytes, where they end and what they count; and where the last line of the range ends.
+
+    `early` and `late` tell that there were lines before and after the range of time.
+    """
+
+    events: list[Event]
+    ends: Sequence[int]
+    costs: list[int]
+    reached: int
+    early: bool
+    late: bool
 
 
 class FileStream:
@@ -96,27 +116,23 @@ class FileStream:
             low = max(position or 0, self._floor())
             if start:
                 low = max(low, self._start_of(index, index.since(start)))
-            events: list[Event] = []
-            last, room, window = low, size, _first_window(limit)
-            while low < visible:
-                pieces, entries = self._between(index, low, min(low + window, visible))
-                if not pieces and low + window >= visible:
+            page = Page([], low, low, more=False)
+            room, width = size, _first_width(limit)
+            while low < visible and not page.more:
+                window = self._window(index, low, min(low + width, visible), start, end)
+                taken = _fitting(window.costs, limit - len(page.events), room, least=not page.events)
+                if taken:
+                    events = [*page.events, *window.events[:taken]]
+                    more = taken < len(window.events)
+                    page = Page(events, events[0].position, window.ends[taken - 1], more=more)
+                    room -= sum(window.costs[:taken])
+                elif window.events:
+                    page = page._replace(more=True)
+                if window.late or (window.reached == low and low + width >= visible):
                     break
-                window = min(window * 4, _WINDOW) if pieces else window + _WINDOW
-                for piece, time in zip(pieces, _times(pieces, entries), strict=True):
-                    if time < start or not piece.raw:
-                        continue
-                    text = shown(piece.raw)
-                    cost = len(text.encode()) + _OVERHEAD if not text.isascii() else len(text) + _OVERHEAD
-                    if end is not None and time >= end:
-                        return Page(events, events[0].position if events else low, last, more=False)
-                    if len(events) == limit or (cost > room and events):
-                        return Page(events, events[0].position, last, more=True)
-                    events.append(Event(piece.start, time, time, text))
-                    room -= cost
-                    last = piece.end
-                low = pieces[-1].end if pieces else low
-        return Page(events, events[0].position if events else last, last, more=False)
+                width = min(width * 4, _WINDOW) if window.reached > low else width + _WINDOW
+                low = window.reached
+        return page
 
     def backward(
         self,
@@ -136,26 +152,24 @@ class FileStream:
                 entry = index.since(end)
                 if entry < len(index) and index[entry].offset < high:
                     high, ends = index[entry].offset, False
-            events: list[Event] = []
-            room, window, last, floor = size, _first_window(limit), None, self._floor()
-            while high > floor:
-                low = max(self._start_near(index, max(high - window, 0)), floor)
-                pieces, entries = self._between(index, low, high, ends=ends)
-                window = min(window * 4, _WINDOW)
-                for piece, time in zip(reversed(pieces), reversed(_times(pieces, entries)), strict=True):
-                    if time < start:
-                        return _backward_page(events, position, last, more=False)
-                    if not piece.raw or (end is not None and time >= end):
-                        continue
-                    text = shown(piece.raw)
-                    cost = len(text.encode()) + _OVERHEAD
-                    if len(events) == limit or (cost > room and events):
-                        return _backward_page(events, position, last, more=True)
-                    events.append(Event(piece.start, time, time, text))
-                    room -= cost
-                    last = piece.end if last is None else last
+            page = Page([], position or 0, position or 0, more=False)
+            room, width, floor = size, _first_width(limit), self._floor()
+            while high > floor and not page.more:
+                low = max(self._start_near(index, max(high - width, 0)), floor)
+                window = self._window(index, low, high, start, end, ends=ends)
+                taken = _fitting(window.costs[::-1], limit - len(page.events), room, least=not page.events)
+                if taken:
+                    events = [*window.events[-taken:], *page.events]
+                    last = page.forward if page.events else window.ends[-1]
+                    page = Page(events, events[0].position, last, more=taken < len(window.events))
+                    room -= sum(window.costs[-taken:])
+                elif window.events:
+                    page = page._replace(more=True)
+                if window.early:
+                    break
+                width = min(width * 4, _WINDOW)
                 high, ends = low, True
-        return _backward_page(events, position, last, more=False)
+        return page
 
     def text(self, position: int, size: int) -> tuple[list[TimedText], int]:
         """Timed text for machines: pieces end with whole lines, one piece for each observation of the index."""
@@ -164,9 +178,9 @@ class FileStream:
             position = max(position, self._floor())
             window = min(size, visible - position)
             while window > 0:
-                pieces, entries = self._between(index, position, position + window)
-                if pieces:
-                    return _grouped(pieces, _times(pieces, entries)), pieces[-1].end
+                found, entries = self._between(index, position, position + window)
+                if found.ends:
+                    return _by_time(found.raws, _times(found.ends, entries)), found.ends[-1]
                 if position + window >= visible:
                     break
                 window = min(window + _WINDOW, visible - position)
@@ -186,7 +200,34 @@ class FileStream:
             raw = raw.partition(b"\n")[2] or raw[-size:]
         return "\n".join(shown(line) for line in raw.split(b"\n"))
 
-    def _between(self, index: TimeIndex, low: int, high: int, *, ends: bool = False) -> tuple[list[Span], list[Entry]]:
+    def _window(
+        self, index: TimeIndex, low: int, high: int, start: int, end: int | None, *, ends: bool = False
+    ) -> "_Window":
+        """The events of [low, high) whose time lies in [start, end)."""
+        found, entries = self._between(index, low, high, ends=ends)
+        times = _times(found.ends, entries)
+        first = bisect_left(times, start)
+        last = len(times) if end is None else bisect_left(times, end)
+        part = slice(first, last)
+        joined = shown(b"\n".join(found.raws[part]))
+        texts = joined.split("\n") if last > first else []
+        sizes = list(map(len, texts)) if joined.isascii() else [len(text.encode()) for text in texts]
+        events = list(map(_event, zip(found.starts[part], times[part], times[part], texts, strict=True)))
+        ends_of_events = found.ends[part]
+        if 0 in sizes:  # lines without a character are no events
+            full = [number for number, size in enumerate(sizes) if size]
+            events, sizes = [events[number] for number in full], [sizes[number] for number in full]
+            ends_of_events = [ends_of_events[number] for number in full]
+        return _Window(
+            events,
+            ends_of_events,
+            [size + _OVERHEAD for size in sizes],
+            found.ends[-1] if found.ends else low,
+            early=first > 0,
+            late=last < len(times),
+        )
+
+    def _between(self, index: TimeIndex, low: int, high: int, *, ends: bool = False) -> tuple[Spans, list[Entry]]:
         """The events of [low, high) and the entries that tell their times; `low` is the start of an event."""
         entries = index.covering(low, high)
         cuts = [entry.offset for entry in entries if entry.cut]
@@ -200,8 +241,8 @@ class FileStream:
         else:
             cuts = [entry.offset for entry in index.covering(low, offset) if entry.cut]
             start = first_start(self._bytes(low, max(offset, low + 3 * BLOCK)), low, cuts)
-        pieces, _ = self._between(index, start, offset)
-        return pieces[-1].end if pieces else start
+        found, _ = self._between(index, start, offset)
+        return found.ends[-1] if found.ends else start
 
     def _start_of(self, index: TimeIndex, entry: int) -> int:
         """The start of the first event that may end within the entry of this number, or the end of what is seen."""
@@ -233,48 +274,35 @@ class FileStream:
         return self._bytes(size - 1, size) != b"\n"
 
 
-def _first_window(limit: int) -> int:
+def _first_width(limit: int) -> int:
     return min(max(limit * 256, 1 << 14), _WINDOW)
 
 
-def _backward_page(events: list[Event], position: int | None, last: int | None, *, more: bool) -> Page:
-    events.reverse()
-    if not events:
-        return Page(events, position or 0, position or 0, more)
-    return Page(events, events[0].position, last or 0, more)
+def _fitting(costs: Sequence[int], limit: int, room: int, *, least: bool) -> int:
+    """How many of the events there is room for; `least` is the number that goes in whatever its size."""
+    fitting = bisect_right(list(accumulate(costs)), room)
+    return min(max(fitting, least), limit, len(costs))
 
 
-def _times(pieces: Sequence[Span], entries: Sequence[Entry]) -> list[int]:
-    """The time of each event: of the first entry that covers its end."""
+def _times(ends: Sequence[int], entries: Sequence[Entry]) -> list[int]:
+    """The time of the event with each end: of the first entry that covers it."""
     times: list[int] = []
-    number, before = 0, entries[0] if entries else Entry(0, 0)
-    for piece in pieces:
-        end = piece.end
-        while number < len(entries) - 1 and entries[number].offset < end:
-            before = entries[number]
-            number += 1
-        entry = entries[number]
+    before = entries[0] if entries else Entry(0, 0)
+    for entry in entries:
+        covered = bisect_right(ends, entry.offset, lo=len(times))
         if entry.gap and entry.offset > before.offset:
-            share = (end - before.offset) / (entry.offset - before.offset)
-            times.append(before.time + round((entry.time - before.time) * min(max(share, 0.0), 1.0)))
+            slope = (entry.time - before.time) / (entry.offset - before.offset)
+            spread = [before.time + round(slope * (end - before.offset)) for end in ends[len(times) : covered]]
+            times += [min(max(time, before.time), entry.time) for time in spread]
         else:
-            times.append(entry.time)
+            times += [entry.time] * (covered - len(times))
+        before = entry
     return times
 
 
-def _grouped(pieces: Sequence[Span], times: Sequence[int]) -> list[TimedText]:
-    return [TimedText(time, shown(raw)) for time, raw in _runs(pieces, times)]
-
-
-def _runs(pieces: Sequence[Span], times: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+def _by_time(raws: Sequence[bytes], times: Sequence[int]) -> list[TimedText]:
     """Neighbours of one time, joined."""
-    lines: list[bytes] = []
-    current = 0
-    for piece, time in zip(pieces, times, strict=True):
-        if time != current and lines:
-            yield current, b"\n".join(lines)
-            lines = []
-        current = time
-        lines.append(piece.raw)
-    if lines:
-        yield current, b"\n".join(lines)
+    return [
+        TimedText(time, shown(b"\n".join(raw for raw, _ in group)))
+        for time, group in groupby(zip(raws, times, strict=True), key=itemgetter(1))
+    ]

@@ -6,50 +6,48 @@ inside lines longer than BLOCK at multiples of BLOCK (moved back to the start of
 bytes behind the last natural end. No event is as long as 256 KiB, the size that CloudWatch Logs long allowed.
 """
 
-import re
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 BLOCK = 130_000
 
-_CONTROL = re.compile(rb"[\x00-\x09\x0b-\x1f\x7f]")
+_SHOWN = bytes((10, *range(32, 127), *range(128, 256)))  # bytes that are shown as they are
 
 
-class Span(NamedTuple):
-    """One event: its bytes without the newline, and where it starts and ends (newline included) in the file."""
+class Spans(NamedTuple):
+    """Events: where each starts and ends (newline included) in the file, and its bytes without the newline."""
 
-    start: int
-    end: int
-    raw: bytes
+    starts: Sequence[int]
+    ends: Sequence[int]
+    raws: Sequence[bytes]
 
 
-def spans(raw: bytes, start: int, cuts: Sequence[int], *, ends: bool = False) -> list[Span]:
+def spans(raw: bytes, start: int, cuts: Sequence[int], *, ends: bool = False) -> Spans:
     """The events in `raw`, which begins at `start`, the start of an event.
 
     What follows the last sure end is left out, unless `ends` says that an event ends where `raw` does.
     """
-    found: list[Span] = []
-    position = start
-    lines = raw.split(b"\n")
-    rest = lines.pop()
-    next_cut = bisect_right(cuts, start)
-    for line in lines:
-        end = position + len(line) + 1
-        if len(line) >= BLOCK or (next_cut < len(cuts) and cuts[next_cut] < end):
-            found.extend(_divided(line, position, end, cuts))
-            next_cut = bisect_right(cuts, end)
-        else:
-            found.append(Span(position, end, line))
-        position = end
-    if rest:
-        end = position + len(rest)
-        pieces = list(_divided(rest, position, end, cuts))
-        if not ends and (end not in cuts):
-            pieces.pop()
-        found.extend(pieces)
-    return found
+    *lines, rest = raw.split(b"\n")
+    bounds = list(accumulate((len(line) + 1 for line in lines), initial=start))
+    uncut = bisect_right(cuts, start) == bisect_right(cuts, bounds[-1])
+    if uncut and max(map(len, lines), default=0) < BLOCK:
+        found = Spans(bounds[:-1], bounds[1:], lines)
+    else:
+        found = _columns(
+            piece
+            for line, (first, last) in zip(lines, pairwise(bounds), strict=True)
+            for piece in _divided(line, first, last, cuts)
+        )
+    if not rest:
+        return found
+    end = start + len(raw)
+    pieces = list(_divided(rest, bounds[-1], end, cuts))
+    if not ends and end not in cuts:
+        pieces.pop()
+    more = _columns(pieces)
+    return Spans([*found.starts, *more.starts], [*found.ends, *more.ends], [*found.raws, *more.raws])
 
 
 def first_start(raw: bytes, start: int, cuts: Sequence[int]) -> int:
@@ -66,26 +64,27 @@ def first_start(raw: bytes, start: int, cuts: Sequence[int]) -> int:
 
 def shown(raw: bytes) -> str:
     """The text as AWS shows it: control characters as # and three octal digits, what is not UTF-8 replaced."""
-    return escaped(raw).decode("utf-8", "replace")
+    for byte in set(raw.translate(None, delete=_SHOWN)):
+        raw = raw.replace(bytes((byte,)), b"#%03o" % byte)
+    return raw.decode("utf-8", "replace")
 
 
-def escaped(raw: bytes) -> bytes:
-    while found := _CONTROL.search(raw):
-        raw = raw.replace(found[0], b"#%03o" % found[0][0])
-    return raw
+def _columns(pieces: Iterable[tuple[int, int, bytes]]) -> Spans:
+    rows = list(pieces)
+    return Spans([row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows])
 
 
-def _divided(line: bytes, start: int, end: int, cuts: Sequence[int]) -> Iterator[Span]:
+def _divided(line: bytes, start: int, end: int, cuts: Sequence[int]) -> Iterator[tuple[int, int, bytes]]:
     """The pieces of one line or unfinished line; the last reaches `end`."""
     stop = start + len(line)
-    naturals = [start, *(cut for cut in cuts if start < cut < end), end]
+    naturals = [start, *cuts[bisect_right(cuts, start) : bisect_left(cuts, end)], end]
     for first, last in pairwise(naturals):
         piece = first
         for forced in range(-(-(first + BLOCK) // BLOCK) * BLOCK, min(last, stop), BLOCK):
             boundary = _character_start(line, forced - start) + start
-            yield Span(piece, boundary, line[piece - start : boundary - start])
+            yield piece, boundary, line[piece - start : boundary - start]
             piece = boundary
-        yield Span(piece, last, line[piece - start : min(last, stop) - start])
+        yield piece, last, line[piece - start : min(last, stop) - start]
 
 
 def _character_start(raw: bytes, at: int) -> int:

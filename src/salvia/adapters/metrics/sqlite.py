@@ -43,11 +43,11 @@ class SqliteMetrics:
 
     def __init__(self, path: Path, logs: LogEvents) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)  # before SQLite does: its other files take over the mode
         self._db = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(_SCHEMA)
-        path.chmod(0o600)
         self._db.execute("DELETE FROM observations WHERE timestamp < (SELECT max(last) FROM metrics) - ?", (_KEPT,))
         self._logs = logs
         self._scraper = Scraper()
