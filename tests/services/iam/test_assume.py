@@ -132,6 +132,19 @@ async def test_a_role_remembers_when_it_was_assumed(account: Account) -> None:
     assert used == {"LastUsedDate": account.clock.now(), "Region": "us-west-2"}
 
 
+async def test_a_role_may_trust_sagemaker_for_its_own_account_only(account: Account) -> None:
+    arns = [
+        await account.role(
+            f"R{number}",
+            trust({"Service": "sagemaker.amazonaws.com"}, Condition={"StringEquals": {"aws:SourceAccount": number}}),
+        )
+        for number in (ACCOUNT, "999999999999")
+    ]
+
+    assert (await account.job_caller(arns[0])).principal_arn == arns[0]
+    assert (await code_of(account.job_caller(arns[1])))[0] == "ValidationException"
+
+
 async def test_a_job_runs_as_the_role_it_was_given(account: Account) -> None:
     arn = await account.role("R", SAGEMAKER, Path="/service-role/")
     caller = await account.job_caller(arn)

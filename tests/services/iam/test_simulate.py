@@ -27,6 +27,15 @@ async def test_the_execution_role_may_do_what_the_sdk_asks_of_it(account: Accoun
         "ecr:GetAuthorizationToken",
         "ecr:BatchGetImage",
         "ecr:GetDownloadUrlForLayer",
+        "ec2:CreateNetworkInterface",
+        "ec2:CreateNetworkInterfacePermission",
+        "ec2:DeleteNetworkInterface",
+        "ec2:DeleteNetworkInterfacePermission",
+        "ec2:DescribeDhcpOptions",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcs",
     ]
 
     assert await decisions(account, PolicySourceArn=EXECUTION_ROLE, ActionNames=asked) == ["allowed"] * len(asked)

@@ -1,7 +1,7 @@
 """The managed policies of AWS that clients attach by ARN, as documents of our own.
 
-Each grants what its name says on the services that exist here. They are not copies of AWS's texts, which also speak of
-services that do not exist here.
+Each grants what its name says on the services that exist here, and what SDKs look for before they use a role. They are
+not copies of AWS's texts, which speak of many services more.
 """
 
 import json
@@ -74,6 +74,22 @@ _SAGEMAKER_OBJECTS = [
     f"arn:aws:s3:::*{word}*" for word in ("SageMaker", "Sagemaker", "sagemaker", "aws-glue", "jumpstart")
 ]
 
+# SDK v3 simulates these before it lets a job use a role, in a VPC or not.
+_NETWORK = (
+    "ec2:CreateNetworkInterface",
+    "ec2:CreateNetworkInterfacePermission",
+    "ec2:CreateVpcEndpoint",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DeleteNetworkInterfacePermission",
+    "ec2:DescribeDhcpOptions",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeRouteTables",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcEndpoints",
+    "ec2:DescribeVpcs",
+)
+
 _SAGEMAKER_FULL = [
     _allow("sagemaker:*"),
     _allow(
@@ -96,6 +112,7 @@ _SAGEMAKER_FULL = [
         Condition={"StringEqualsIgnoreCase": {"s3:ExistingObjectTag/SageMaker": "true"}},
     ),
     _allow("iam:GetRole", "iam:ListRoles", "iam:SimulatePrincipalPolicy"),
+    _allow(*_NETWORK, "kms:DescribeKey", "kms:ListAliases"),
     _allow("glue:*", "athena:*", "events:*", "lambda:ListFunctions"),
     _allow("lambda:InvokeFunction", resource="arn:aws:lambda:*:*:function:*SageMaker*"),
     _allow("application-autoscaling:*", "sns:ListTopics"),
