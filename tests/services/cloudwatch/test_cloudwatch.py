@@ -285,6 +285,7 @@ def test_an_expression_that_cannot_be_computed_is_refused_in_words(text: str) ->
         ([{"Id": "E", "Expression": "1"}], "small letter"),
         ([{"Id": "e"}], "either a MetricStat or an Expression"),
         ([stat("a"), stat("a")], "must be different"),
+        ([stat("a", "average")], "is invalid"),
     ],
 )
 async def test_queries_that_make_no_sense_are_refused(

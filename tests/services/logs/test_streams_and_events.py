@@ -223,3 +223,21 @@ async def test_no_name_leads_out_of_the_folder(logs: Logs, stream: str) -> None:
 
     assert path.parent.parent == logs.store.folder / ACCOUNT / REGION
     assert await logs.messages("GetLogEvents", logGroupName="/../g", logStreamName=stream) == ["inside"]
+
+
+@pytest.mark.parametrize("kind", ["run", "put"])
+async def test_times_beyond_all_time_find_nothing_and_break_nothing(logs: Logs, kind: str) -> None:
+    if kind == "run":
+        await logs.run_prints("x\n")
+    else:
+        await logs("CreateLogGroup", logGroupName="g")
+        await logs("CreateLogStream", logGroupName="g", logStreamName="s")
+        await logs("PutLogEvents", logGroupName="g", logStreamName="s", logEvents=[{"timestamp": NOW, "message": "x"}])
+    far = 1 << 80
+    page = await logs("GetLogEvents", logGroupName="g", logStreamName="s", startTime=far, startFromHead=True)
+    token = page["nextForwardToken"]
+
+    assert page["events"] == []
+    assert await logs.messages("GetLogEvents", logGroupName="g", logStreamName="s", nextToken=token) == []
+    assert await logs.messages("GetLogEvents", logGroupName="g", logStreamName="s", endTime=far) == ["x"]
+    assert await logs.messages("FilterLogEvents", logGroupName="g", startTime=far) == []

@@ -126,7 +126,7 @@ class Catalogue:
 
     def add_stream(self, key: StreamKey, now: int) -> bool:
         """Raises LookupError when there is no such group."""
-        with self._transaction():
+        with transaction(self.db):
             group = self.db.execute("SELECT id FROM groups WHERE account=? AND region=? AND name=?", key[:3]).fetchone()
             if group is None:
                 raise LookupError(key.group)
@@ -177,11 +177,6 @@ class Catalogue:
 
     def drop_stream(self, number: int) -> bool:
         return self.db.execute("DELETE FROM streams WHERE id=?", (number,)).rowcount == 1
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with transaction(self.db):
-            yield
 
 
 @contextmanager

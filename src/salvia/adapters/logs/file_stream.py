@@ -9,7 +9,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from salvia.adapters.logs.hole import punch_hole
+from salvia.adapters.logs.hole import hole_length, punch_hole
 from salvia.adapters.logs.lines import BLOCK, Spans, first_start, shown, spans
 from salvia.adapters.logs.times import Entry, TimeIndex
 from salvia.ports.logs import Event, Page, TimedText
@@ -55,7 +55,7 @@ class FileStream:
     @property
     def stored_bytes(self) -> int:
         """The size without what was freed."""
-        return self.size - self._freed()
+        return self.size - hole_length(self.path)
 
     def create(self, now: int) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -80,7 +80,7 @@ class FileStream:
                 index.observe(seen.st_size, modified, now)
             last = index.last
             idle = closing or now - max(modified, last.time) > _IDLE
-            if idle and seen.st_size and not last.cut and self._unfinished(seen.st_size):
+            if idle and seen.st_size and not last.cut and self._bytes(seen.st_size - 1, seen.st_size) != b"\n":
                 index.cut(seen.st_size, now)
         return seen.st_size
 
@@ -250,28 +250,15 @@ class FileStream:
             return self._start_near(index, index.last.offset)
         return self._start_near(index, index[entry - 1].offset) if entry else 0
 
-    def _freed(self) -> int:
-        """How many bytes at the beginning are a hole."""
-        if not self.size:
-            return 0
-        with self.path.open("rb", buffering=0) as file:
-            try:
-                return os.lseek(file.fileno(), 0, os.SEEK_DATA)
-            except OSError:  # nothing but a hole
-                return self.size
-
     def _floor(self) -> int:
         """The start of the first whole event that has not been freed."""
-        freed = self._freed()
+        freed = hole_length(self.path)
         newline = self._bytes(freed, freed + 3 * BLOCK).find(b"\n") if freed else -1
         return freed + newline + 1
 
     def _bytes(self, low: int, high: int) -> bytes:
         with self.path.open("rb", buffering=0) as file:
             return os.pread(file.fileno(), high - low, low)
-
-    def _unfinished(self, size: int) -> bool:
-        return self._bytes(size - 1, size) != b"\n"
 
 
 def _first_width(limit: int) -> int:

@@ -18,3 +18,17 @@ def punch_hole(path: Path, length: int) -> bool:
         return bool(fallocate(fd, _KEEP_SIZE_AND_PUNCH_HOLE, 0, length) == 0)
     finally:
         os.close(fd)
+
+
+def hole_length(path: Path) -> int:
+    """How many bytes at the beginning of the file are a hole; 0 without a file."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return 0
+    try:
+        return os.lseek(fd, 0, os.SEEK_DATA)
+    except OSError:  # no data at all: an empty file, or nothing but a hole
+        return os.fstat(fd).st_size
+    finally:
+        os.close(fd)

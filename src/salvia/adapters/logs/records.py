@@ -12,6 +12,7 @@ from salvia.ports.logs import Event, Page, TimedText
 
 _OVERHEAD = 26
 _NUMBER_BITS = 40  # of a position: below the timestamp, the number of the event in its stream
+_END = 1 << 55  # ms
 _NUMBER = (1 << _NUMBER_BITS) - 1
 
 
@@ -51,7 +52,7 @@ class Records:
             "SELECT timestamp, number, ingested, message FROM events"
             " WHERE stream=? AND (timestamp, number) >= (?, ?) AND timestamp < ?"
             " ORDER BY timestamp, number LIMIT ?",
-            (stream, low >> _NUMBER_BITS, low & _NUMBER, _bound(end), limit + 1),
+            (stream, low >> _NUMBER_BITS, low & _NUMBER, _END if end is None else end, limit + 1),
         )
         events, more = _fitting(rows, limit, size)
         after = events[-1].position + 1 if events else low
@@ -60,12 +61,12 @@ class Records:
     def backward(
         self, stream: int, position: int | None, *, start: int, end: int | None, limit: int, size: int
     ) -> Page:
-        high = (_bound(None) << _NUMBER_BITS) if position is None else position
+        high = _END << _NUMBER_BITS if position is None else position
         rows = self._reader.execute(
             "SELECT timestamp, number, ingested, message FROM events"
             " WHERE stream=? AND (timestamp, number) < (?, ?) AND timestamp >= ? AND timestamp < ?"
             " ORDER BY timestamp DESC, number DESC LIMIT ?",
-            (stream, high >> _NUMBER_BITS, high & _NUMBER, start, _bound(end), limit + 1),
+            (stream, high >> _NUMBER_BITS, high & _NUMBER, start, _END if end is None else end, limit + 1),
         )
         events, more = _fitting(rows, limit, size)
         if not events:
@@ -138,7 +139,3 @@ def _fitting(rows: sqlite3.Cursor, limit: int, size: int) -> tuple[list[Event], 
             return events, True
         events.append(Event(timestamp << _NUMBER_BITS | number, timestamp, ingested, message))
     return events, False
-
-
-def _bound(end: int | None) -> int:
-    return min(end, 1 << 60) if end is not None else 1 << 60

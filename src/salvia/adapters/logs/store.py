@@ -16,6 +16,7 @@ from salvia.ports.logs import GroupKey, LastEvent, LogGroup, LogStream, Page, St
 
 _LOG = logging.getLogger(__name__)
 _DAY = 86_400_000
+_LATEST = 1 << 55  # ms; any later time is as good as this one
 _SWEEP_SECONDS = 3600.0
 _INLINE = 1 << 16  # bytes that are read on the loop itself; more goes to a thread
 
@@ -204,7 +205,8 @@ class Events:
         row = self._store.catalogue.stream(key)
         if row is None:
             return None
-        first = max(start or 0, self._store.now - row.retention * _DAY if row.retention else 0)
+        first = max(min(start or 0, _LATEST), self._store.now - row.retention * _DAY if row.retention else 0)
+        end = None if end is None else min(end, _LATEST)
         if not row.file:
             read = self._store.records.forward if forward else self._store.records.backward
             return read(row.id, position, start=first, end=end, limit=limit, size=size)

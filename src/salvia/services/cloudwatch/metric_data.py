@@ -65,6 +65,10 @@ async def _series(world: World, call: Call, wanted: dict[str, Any]) -> Series:
         raise ValidationError("A Metric needs a Namespace and a MetricName.")
     compute = statistic(wanted["Stat"])
     start = rounded_start(call.params["StartTime"], period, world.clock.now())
+    if (call.params["EndTime"] - start) / period > _MOST_POINTS:
+        raise ValidationError(
+            f"A series has at most {_MOST_POINTS} data points: make the time shorter or the period longer."
+        )
     key = metric_key(call, metric["Namespace"], metric["MetricName"], metric.get("Dimensions", ()))
     observations = await metric_data(world).observations(key, start, call.params["EndTime"])
     same = [each for each in observations if wanted.get("Unit") in {None, each.unit}]
