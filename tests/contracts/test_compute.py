@@ -13,11 +13,14 @@ from typing import Any, ClassVar
 import pytest
 
 from salvia.adapters.compute.process import Process
+from salvia.adapters.compute.process.folders import RunFolders
+from salvia.adapters.compute.process.template import Template
 from salvia.adapters.images.environment import Environment
 from salvia.ports.compute import Run, RunSpec
 
 PLAIN = Environment("python")
 Opening = Callable[[], Process]
+Templates = dict[tuple[str, bool], Template]
 
 
 class ComputeContract:
@@ -307,21 +310,37 @@ class ComputeContract:
 class TestProcess(ComputeContract):
     given: ClassVar[dict[str, bool]] = {}
 
-    @pytest.fixture
-    def data(self, tmp_path: Path) -> Path:
-        return tmp_path
+    @pytest.fixture(scope="class")
+    @classmethod
+    def home(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Templates]]:
+        """A data folder and templates for all tests: to start a template for each would be most of their time."""
+        templates: Templates = {}
+        yield tmp_path_factory.mktemp("data"), templates
+        for template in templates.values():
+            template.close()
 
     @pytest.fixture
-    def another(self, data: Path) -> Iterator[Opening]:
+    def data(self, home: tuple[Path, Templates]) -> Path:
+        return home[0]
+
+    @pytest.fixture
+    def another(self, home: tuple[Path, Templates]) -> Iterator[Opening]:
+        data, templates = home
         opened: list[Process] = []
 
         def open_one() -> Process:
             opened.append(Process(data, {PLAIN.name: PLAIN}.__getitem__, **self.given))
+            opened[-1]._templates = templates
             return opened[-1]
 
         yield open_one
         for each in opened:
+            each._templates = {}
             each.close()
+        folders = RunFolders(data / "runs")
+        for path in folders.top.glob("[!.]*"):
+            folders.remove(path.name)
+        (data / "log").unlink(missing_ok=True)
 
     @pytest.fixture
     def compute(self, another: Opening) -> Process:

@@ -52,7 +52,8 @@ def _run(module: str, arguments: list[str]) -> int:
         print(end.code, file=sys.stderr)
         return 1
     except BaseException as error:  # noqa: BLE001 - as the interpreter does it, without our own frame
-        sys.excepthook(type(error), error, error.__traceback__ and error.__traceback__.tb_next)
+        error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)
+        sys.excepthook(type(error), error, error.__traceback__)
         return 1
     return 0
 

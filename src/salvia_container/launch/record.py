@@ -11,7 +11,8 @@ import json
 import os
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
+
+from salvia_container.launch import kernel
 
 CLAIM, STOP, EXIT = "claim", "stop", "exit"
 
@@ -51,7 +52,7 @@ def claim(folder: int) -> int | None:
 
 def here() -> str:
     """Names this boot of this machine, and this pid namespace of it."""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    boot = kernel.read_text("/proc/sys/kernel/random/boot_id").strip()
     return f"{boot} {os.stat('/proc/self/ns/pid').st_ino}"
 
 

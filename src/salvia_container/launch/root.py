@@ -7,7 +7,6 @@ there. The folder of runs is shown to the template alone, under RUNS: each run g
 import json
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from salvia_container.launch import kernel
@@ -84,9 +83,9 @@ def enter_user_namespace() -> None:
     """Inside, this user is JOB_UID with every capability over what is made inside, and none outside."""
     uid, gid = os.getuid(), os.getgid()
     kernel.unshare(kernel.NEW_USERS)
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"{JOB_UID} {uid} 1")
-    Path("/proc/self/gid_map").write_text(f"{JOB_UID} {gid} 1")
+    kernel.write_text("/proc/self/setgroups", "deny")
+    kernel.write_text("/proc/self/uid_map", f"{JOB_UID} {uid} 1")
+    kernel.write_text("/proc/self/gid_map", f"{JOB_UID} {gid} 1")
 
 
 def build(at: str, plan: dict[str, Any]) -> None:
@@ -116,11 +115,11 @@ def build(at: str, plan: dict[str, Any]) -> None:
 
 def _write_etc(etc: str) -> None:
     for name in RUN_FILES:
-        Path(etc, name).write_text("")
+        kernel.write_text(f"{etc}/{name}", "")
     if not os.path.lexists(f"{etc}/nsswitch.conf"):
-        Path(etc, "nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files dns\n")
-    resolver = Path("/etc/resolv.conf")
-    Path(etc, "resolv.conf").write_bytes(resolver.read_bytes() if resolver.exists() else b"")
+        kernel.write_text(f"{etc}/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
+    resolver = "/etc/resolv.conf"
+    kernel.write_text(f"{etc}/resolv.conf", kernel.read_text(resolver) if os.path.exists(resolver) else "")
 
 
 def _show_as_it_is(at: str, path: str) -> None:
@@ -141,7 +140,7 @@ def _show(at: str, source: str, target: str, *, read_only: bool = True) -> None:
     elif os.path.exists(source):
         os.makedirs(os.path.dirname(place), exist_ok=True)
         if not os.path.exists(place):
-            Path(place).touch()
+            kernel.write_text(place, "")
     else:
         return
     kernel.bind(source, place, read_only=read_only)

@@ -2,7 +2,8 @@
 
 import ctypes
 import sys
-from pathlib import Path
+
+from salvia_container.launch import kernel
 
 _SETTERS = (
     "omp_set_num_threads",
@@ -30,7 +31,7 @@ def reseed() -> None:
 
 
 def _loaded() -> set[str]:
-    maps = Path("/proc/self/maps").read_text()
+    maps = kernel.read_text("/proc/self/maps")
     paths = {line.rpartition(" ")[2] for line in maps.splitlines() if ".so" in line}
     return {
         path

@@ -14,8 +14,8 @@ import signal
 import socket
 import sys
 import time
-from pathlib import Path
 
+from salvia_container.launch import kernel
 from salvia_container.launch.become import become
 from salvia_container.launch.requests import Request
 from salvia_container.launch.supervise import supervise
@@ -50,7 +50,7 @@ def _import(name: str) -> None:
 
 
 def _describe(seconds: float) -> dict[str, float]:
-    resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    resident = int(kernel.read_text("/proc/self/statm").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     return {"seconds": seconds, "resident": resident, "threads": len(os.listdir("/proc/self/task"))}
 
 

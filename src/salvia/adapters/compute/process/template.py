@@ -106,7 +106,8 @@ class Template:
         code = _BOOT.format(code=root.CODE, module="zygote")
         groups = os.open(self._groups, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if self._groups else -1
         given = [theirs.fileno()] + ([groups] if groups >= 0 else [])
-        command = [python, "-c", code, str(theirs.fileno()), str(groups), modules]
+        alone = [] if self._warm else ["-I", "-S"]  # what is only to execute others needs no packages
+        command = [python, *alone, "-c", code, str(theirs.fileno()), str(groups), modules]
         self._process = subprocess.Popen(
             [
                 interpreter(),
