@@ -4,41 +4,26 @@ The authority is made once for each data folder. Its certificate is constrained 
 private addresses, so that whoever gets hold of its key still cannot speak for the rest of the world.
 """
 
-import datetime as dt
-import ipaddress
 import os
-import re
-import socket
 import ssl
 import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cached_property
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+if TYPE_CHECKING:
+    from salvia.wire.minting import Mint
 
 AWS_SUFFIXES = (".amazonaws.com", ".amazonaws.com.cn", ".sagemaker.aws", ".api.aws")
-PRIVATE_NETWORKS = [
-    "127.0.0.0/8",
-    "10.0.0.0/8",
-    "172.16.0.0/12",
-    "192.168.0.0/16",
-    "100.64.0.0/10",
-    "169.254.0.0/16",
-    "::1/128",
-    "fc00::/7",
-    "fe80::/10",
-]
 
-_DAY = 86400.0
-_LEAF_DAYS = 365
+_FRESH_SECONDS = 300 * 86400.0  # of the year that a certificate is good for
 _MOST_LEAVES = 512
-_HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
+_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 
 
 def is_aws(host: str) -> bool:
@@ -49,7 +34,8 @@ def is_aws(host: str) -> bool:
 class Authority:
     """The authority kept in `folder`, made when missing; several servers may share the folder.
 
-    `certificate` is the file that clients must trust. The key never leaves `folder` (mode 0600, the folder 0700).
+    `certificate` is the file that clients must trust, `bundle` the one that holds it and what the machine trusts anyway.
+    The key never leaves `folder` (mode 0600, the folder 0700).
     """
 
     def __init__(self, folder: Path) -> None:
@@ -57,14 +43,9 @@ class Authority:
         self._folder = folder
         self.certificate = folder / "ca.pem"
         self.bundle = folder / "bundle.pem"
-        made = _once(folder / "ca-key.pem")
-        self._key = serialization.load_pem_private_key(made, password=None)
-        self._issuer = x509.load_pem_x509_certificate(made)
-        # The machine may have another name by now, for which this authority may not speak.
-        self._own_names = {"localhost", _hostname()} & _permitted_names(self._issuer)
-        self._leaf_key = ec.generate_private_key(ec.SECP256R1())
+        self._made = _once(folder / "ca-key.pem")
         self._contexts: dict[str, tuple[ssl.SSLContext, float]] = {}
-        _replace(self.certificate, self._issuer.public_bytes(serialization.Encoding.PEM))
+        _replace(self.certificate, self._made[self._made.index(_CERTIFICATE) :])
 
     def write_bundle(self, environment: Mapping[str, str]) -> Path:
         """Put what this machine trusts and our own certificate in one file, which clients take instead of theirs.
@@ -88,41 +69,33 @@ class Authority:
             context = self._new_context(host)
             if len(self._contexts) >= _MOST_LEAVES:
                 self._contexts.clear()
-            self._contexts[host] = context, now + (_LEAF_DAYS - 30) * _DAY
+            self._contexts[host] = context, now + _FRESH_SECONDS
         return context
 
+    def warm(self) -> None:
+        """Get ready for the first TLS connection, which would else wait for it. May be called in a thread."""
+        self.context("127.0.0.1")
+
+    @cached_property
+    def _mint(self) -> "Mint":
+        mint: Mint = import_module("salvia.wire.minting").Mint(self._made)
+        return mint
+
     def _new_context(self, host: str) -> ssl.SSLContext:
+        leaf = self._mint.leaf(host)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["http/1.1"])
         context.sni_callback = self._as_asked
         # The ssl module takes certificates from files only.
         with tempfile.NamedTemporaryFile(dir=self._folder, suffix=".leaf") as file:
-            file.write(_key_pem(self._leaf_key) + self._leaf(host).public_bytes(serialization.Encoding.PEM))
+            file.write(leaf)
             file.flush()
             context.load_cert_chain(file.name)
         return context
 
-    def _leaf(self, host: str) -> x509.Certificate:
-        names = [_general_name(host)]
-        if isinstance(names[0], x509.IPAddress):  # reached by address, this machine also goes by its names
-            names += [x509.DNSName(name) for name in sorted(self._own_names)]
-        assert isinstance(self._key, ec.EllipticCurvePrivateKey)
-        return (
-            _builder(_LEAF_DAYS)
-            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host[:64])]))
-            .issuer_name(self._issuer.subject)
-            .public_key(self._leaf_key.public_key())
-            .add_extension(x509.SubjectAlternativeName(names), critical=False)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._leaf_key.public_key()), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
-            .sign(self._key, hashes.SHA256())
-        )
-
     def _as_asked(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
-        if name and (is_aws(name) or name in self._own_names or name.endswith((".localhost", ".internal"))):
+        if name and (is_aws(name) or name in self._mint.own_names or name.endswith((".localhost", ".internal"))):
             connection.context = self.context(name.lower())
 
     def _is_ours(self, path: Path) -> bool:
@@ -133,89 +106,12 @@ def _once(path: Path) -> bytes:
     """The key and certificate kept at `path`; whoever comes first makes them, whole or not at all."""
     if not path.exists():
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".new") as file:
-            file.write(_new_authority())
+            file.write(import_module("salvia.wire.minting").new_authority())
             file.flush()
             os.fsync(file.fileno())
             with suppress(FileExistsError):  # another server was first: its authority is ours too
                 os.link(file.name, path)
     return path.read_bytes()
-
-
-def _new_authority() -> bytes:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Salvia"),
-            x509.NameAttribute(NameOID.COMMON_NAME, f"Salvia on {_hostname()}"[:64]),
-            # Tells the authorities of several data folders apart.
-            x509.NameAttribute(NameOID.SERIAL_NUMBER, os.urandom(8).hex()),
-        ]
-    )
-    signs = x509.KeyUsage(
-        digital_signature=True,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=True,
-        crl_sign=True,
-        encipher_only=False,
-        decipher_only=False,
-    )
-    certificate = (
-        _builder(10 * 365)
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(signs, critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.NameConstraints(permitted_subtrees=_permitted(), excluded_subtrees=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    return _key_pem(key) + certificate.public_bytes(serialization.Encoding.PEM)
-
-
-def _permitted() -> list[x509.GeneralName]:
-    names = [suffix.removeprefix(".") for suffix in AWS_SUFFIXES] + ["localhost", "internal", "local", _hostname()]
-    networks = [x509.IPAddress(ipaddress.ip_network(network)) for network in PRIVATE_NETWORKS]
-    return [*(x509.DNSName(name) for name in names), *networks]
-
-
-def _permitted_names(issuer: x509.Certificate) -> set[str]:
-    constraints = issuer.extensions.get_extension_for_class(x509.NameConstraints).value
-    return {name.value for name in constraints.permitted_subtrees or () if isinstance(name, x509.DNSName)}
-
-
-def _builder(days: int) -> x509.CertificateBuilder:
-    """From yesterday on, because the clocks of a client in a container or a virtual machine may lag."""
-    now = dt.datetime.now(dt.UTC)
-    return (
-        x509.CertificateBuilder()
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=days))
-    )
-
-
-def _general_name(host: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(host))
-    except ValueError:
-        if not _HOST.fullmatch(host) or len(host) > 253:
-            raise ValueError(f"{host!r} is not the name of a host") from None
-        return x509.DNSName(host)
-
-
-def _hostname() -> str:
-    name = socket.gethostname().lower()
-    return name if _HOST.fullmatch(name) else "localhost"
-
-
-def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
 
 
 def _bundles(environment: Mapping[str, str]) -> list[Path]:
