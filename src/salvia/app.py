@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import hmac
 import importlib
 import inspect
 import logging
@@ -41,6 +42,7 @@ from salvia.settings import Settings
 from salvia.wire.certificates import Authority
 from salvia.wire.proxy import Rules, front_door
 from salvia.wire.server import Wire
+from salvia.wire.tunnel import Upstream, is_loopback
 
 SERVICES: tuple[Service, ...] = (
     sagemaker.SERVICE,
@@ -127,6 +129,7 @@ class Server:
         await self.logs.start()
         self._spawn(self.loop.run())
         self.ready(self.url)
+        self._spawn(asyncio.to_thread(self.authority.warm))
 
     async def _stop(self) -> None:
         self.loop.stop()
@@ -137,6 +140,18 @@ class Server:
         if closing is not None:
             await closing
         await self.table.close()
+
+    def door(self) -> Rules:
+        """On this machine's own interface anyone may open tunnels; elsewhere it takes an access key and its secret."""
+        return Rules(
+            self.authority, None if is_loopback(self.settings.host) else self._may_tunnel, Upstream.of(os.environ)
+        )
+
+    async def _may_tunnel(self, access_key: str, secret: str) -> bool:
+        known = await self.credentials.find(access_key)
+        if known is None or (known.expires is not None and known.expires <= self.clock.now()):
+            return False
+        return hmac.compare_digest(known.secret.encode(), secret.encode())
 
     async def _execution_caller(self, role_arn: str, account: str) -> Caller:
         return await execution_caller(self.world, role_arn, account=account)
@@ -183,7 +198,7 @@ def serve(settings: Settings, ready: Callable[[str], None] = log.info) -> None:
     server = Server(settings, url, ready)
     config = uvicorn.Config(
         server.wire,
-        http=front_door(Rules(server.authority)),
+        http=front_door(server.door()),
         loop="uvloop",
         ws="none",
         lifespan="on",
