@@ -140,8 +140,10 @@ class LogStreams(Protocol):
     async def by_id(self, id: int) -> LogStream | None:  # noqa: A002 - the word of LogStream
         ...
 
-    async def by_last_event(self, group: GroupKey, *, descending: bool = False) -> Sequence[LastEvent]:
-        """Every stream of the group, by the time of its last event, then by name."""
+    async def by_last_event(
+        self, group: GroupKey, *, prefix: str = "", since: int = 0, descending: bool = False
+    ) -> Sequence[LastEvent]:
+        """Streams of the group by the time of the last event, then by name; all that have one at or after `since`."""
         ...
 
     async def delete(self, key: StreamKey) -> bool: ...

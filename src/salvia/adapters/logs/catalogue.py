@@ -41,6 +41,9 @@ _STREAM = (
 )
 
 
+_AFTER_ALL = chr(0x10FFFF)  # after every name, in the order of UTF-8's bytes
+
+
 class StreamRow(NamedTuple):
     """A stream as recorded; for an open file the times and bytes are asked of the file itself."""
 
@@ -142,13 +145,22 @@ class Catalogue:
         return next(iter(self._streams("s.id=?", (number,))), None)
 
     def streams(
-        self, group: GroupKey, *, prefix: str = "", after: str = "", descending: bool = False, limit: int = -1
+        self,
+        group: GroupKey,
+        *,
+        prefix: str = "",
+        after: str = "",
+        since: int = 0,
+        descending: bool = False,
+        limit: int = -1,
     ) -> list[StreamRow]:
-        beyond = ("s.name<?" if descending else "s.name>?") if after else "''=?"
+        """By name; without the streams that no longer grow and ended before `since`."""
+        low, high = (prefix, min(after, prefix + _AFTER_ALL)) if after and descending else (prefix, prefix + _AFTER_ALL)
         return self._streams(
-            f"g.account=? AND g.region=? AND g.name=? AND substr(s.name, 1, ?)=? AND {beyond}"
+            "g.account=? AND g.region=? AND g.name=? AND s.name>=? AND s.name<?"
+            f"{'' if descending else ' AND s.name>?'}{' AND (s.open OR s.last>=?)' if since else ''}"
             f" ORDER BY s.name {'DESC' if descending else 'ASC'} LIMIT ?",
-            (*group, len(prefix), prefix, after, limit),
+            (*group, low, high, *([] if descending else [after]), *([since] if since else []), limit),
         )
 
     def open_streams(self) -> list[StreamRow]:

@@ -157,12 +157,14 @@ class Streams:
         row = self._store.catalogue.stream_by_id(id)
         return self._store.described(row) if row else None
 
-    async def by_last_event(self, group: GroupKey, *, descending: bool = False) -> Sequence[LastEvent]:
+    async def by_last_event(
+        self, group: GroupKey, *, prefix: str = "", since: int = 0, descending: bool = False
+    ) -> Sequence[LastEvent]:
         found = [
             LastEvent(self._last_time(row) if row.open else row.last or 0, row.key.stream, row.id)
-            for row in self._store.catalogue.streams(group)
+            for row in self._store.catalogue.streams(group, prefix=prefix, since=min(since, _LATEST))
         ]
-        return sorted(found, reverse=descending)
+        return sorted((each for each in found if each.time >= since), reverse=descending)
 
     def _last_time(self, row: StreamRow) -> int:
         file = self._store.file(row.key)

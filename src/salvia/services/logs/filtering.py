@@ -42,11 +42,9 @@ async def filter_log_events(world: World, call: Call) -> dict[str, Any]:
     start, end = params.get("startTime", 0), params.get("endTime")
     if not forward and not place and start < _YEAR_2024:
         raise InvalidParameter("startFromHead can be false only with a startTime on or after Jan 1, 2024 00:00:00 UTC.")
-    streams = await _streams(world, call, group.key)
+    streams = await _streams(world, call, group.key, start)
     sources = [
-        _source(group.key, each, place, start, None if end is None else end + 1, forward=forward)
-        for each in streams
-        if each.time >= start or each.time == 0
+        _source(group.key, each, place, start, None if end is None else end + 1, forward=forward) for each in streams
     ]
     search = Search(log_store(world).events, sources, accepts, params.get("limit", 10_000), forward=forward)
     await search.run()
@@ -165,17 +163,18 @@ class Search:
         return Place(event.timestamp, source.key.stream, event.position + (not self._forward), self._forward)
 
 
-async def _streams(world: World, call: Call, group: GroupKey) -> list[LastEvent]:
+async def _streams(world: World, call: Call, group: GroupKey, start: int) -> list[LastEvent]:
+    """Those that the request means and that may have events since `start`."""
     names, prefix = call.params.get("logStreamNames"), call.params.get("logStreamNamePrefix", "")
     if names and prefix:
         raise InvalidParameter("logStreamNames and logStreamNamePrefix are mutually exclusive parameters.")
-    every = await log_store(world).streams.by_last_event(group)
+    streams = log_store(world).streams
     if not names:
-        return [each for each in every if each.stream.startswith(prefix)]
-    by_name = {each.stream: each for each in every}
-    if not by_name.keys() >= set(names):
+        return list(await streams.by_last_event(group, prefix=prefix, since=start))
+    found = {name: await streams.find(StreamKey(*group, name)) for name in names}
+    if None in found.values():
         raise ResourceNotFound("The specified log stream does not exist.")
-    return [by_name[name] for name in dict.fromkeys(names)]
+    return [LastEvent(stream.last_event or 0, name, stream.id) for name, stream in found.items() if stream]
 
 
 def _source(
