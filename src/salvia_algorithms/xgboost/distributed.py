@@ -19,7 +19,6 @@ from xgboost import collective
 from xgboost.core import XGBoostError
 from xgboost.tracker import RabitTracker
 
-from salvia_container import log
 from salvia_container.failure import AlgorithmError, PlatformError, UserError
 
 MEETING_SECONDS = 15 * 60  # instances may start minutes apart
@@ -45,20 +44,18 @@ def joined(
 ) -> Iterator[Cluster]:
     """Within this context, XGBoost's collective joins all hosts that have data. All hosts of the job must enter it."""
     deadline = time.monotonic() + patience
-    if current_host != hosts[0]:
-        plan = _attend(job, hosts, current_host, has_data=has_data, deadline=deadline)
-        with _member(plan, current_host) as cluster:
-            yield cluster
-        return
-    with _meeting_point(job, hosts) as listener:
-        present = _gather(listener, job, hosts, deadline)
-        members = [host for host in hosts if (has_data if host == current_host else present[host].has_data)]
-        with _tracker(hosts, members) as tracker:
-            plan = {"members": members, "tracker": tracker}
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_in_touch(hosts))
+        if current_host != hosts[0]:
+            plan = _attend(job, hosts, current_host, has_data=has_data, deadline=deadline)
+        else:
+            listener = stack.enter_context(_meeting_point(job, hosts))
+            present = _gather(listener, job, hosts, deadline)
+            members = [host for host in hosts if (has_data if host == current_host else present[host].has_data)]
+            plan = {"members": members, "tracker": stack.enter_context(_tracker(hosts, members))}
             for guest in present.values():
                 guest.tell(plan)
-            with _member(plan, current_host) as cluster:
-                yield cluster
+        yield stack.enter_context(_member(plan, current_host))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +85,18 @@ def _member(plan: Message, current_host: str) -> Iterator[Cluster]:
         "dmlc_task_id": f"{members.index(current_host):06d}",  # the tracker ranks by it
         "dmlc_timeout": COLLECTIVE_SECONDS,
     }
+    with collective.CommunicatorContext(**arguments):
+        yield Cluster(members, collective.get_rank())
+
+
+@contextlib.contextmanager
+def _in_touch(hosts: tuple[str, ...]) -> Iterator[None]:
+    """What the collective and its tracker say when a host is gone, in words."""
     try:
-        with collective.CommunicatorContext(**arguments):
-            yield Cluster(members, collective.get_rank())
+        yield
     except XGBoostError as error:
-        raise AlgorithmError(
-            f"The hosts {', '.join(members)} lost touch with each other: {_first_line(error)}"
-        ) from error
+        told = str(error).split("Stack trace", maxsplit=1)[0].strip()
+        raise AlgorithmError(f"The hosts {', '.join(hosts)} lost touch with each other: {told}") from error
 
 
 @contextlib.contextmanager
@@ -108,7 +110,8 @@ def _tracker(hosts: tuple[str, ...], members: list[str]) -> Iterator[Message]:
         yield dict(tracker.worker_args())
         tracker.wait_for()  # this host may have no data: the tracker must outlive the others' training
     finally:
-        tracker.free()
+        with contextlib.suppress(XGBoostError):  # after a failure there may be nothing left to free
+            tracker.free()
 
 
 def _meeting_point(job: str, hosts: tuple[str, ...]) -> socket.socket:
@@ -184,8 +187,3 @@ def _receive(connection: socket.socket, patience: float) -> Message:
     except (OSError, ValueError):
         return {}
     return message if isinstance(message, dict) else {}
-
-
-def _first_line(error: Exception) -> str:
-    log.error(str(error))
-    return str(error).strip().splitlines()[0]

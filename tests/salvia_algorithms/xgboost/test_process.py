@@ -110,3 +110,20 @@ def test_several_instances_train_one_model_as_good_as_one_instance(
         assert scores(outputs[0], name)[-1] == pytest.approx(scores(alone, name)[-1], abs=0.05)
     assert scores(outputs[1], "train-rmse") == []
     assert "not being used for distributed training" in outputs[2]
+
+
+def test_when_one_instance_is_killed_the_others_fail_at_once(tmp_path: Path) -> None:
+    hosts = ("127.0.24.1", "127.0.24.2")
+    trees = [Tree(tmp_path / host, dict(ENDLESS), hosts=hosts, current_host=host) for host in hosts]
+    for one in trees:
+        one.channel("train", as_csv(small()))
+    job = uuid.uuid4().hex
+    first, second = (start(one, job=job) for one in trees)
+    with first, second:
+        until_round(first, 3)
+        second.kill()
+        first.communicate(timeout=60)
+
+    assert first.returncode == 1
+    assert trees[0].failure.startswith("AlgorithmError: ")
+    assert "Stack trace" not in trees[0].failure

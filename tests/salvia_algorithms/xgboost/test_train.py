@@ -91,6 +91,18 @@ def test_training_stops_early_on_the_last_metric_and_keeps_the_best_model(
     assert (model.num_boosted_rounds(), model.attr("best_iteration")) == (best + 1, str(best))
 
 
+@pytest.mark.parametrize("booster", ["dart", "gblinear"])
+def test_other_boosters_stop_early_too(tree: Tree, booster: str, capsys: pytest.CaptureFixture[str]) -> None:
+    tree.hyperparameters |= {"num_round": "500", "early_stopping_rounds": "2", "booster": booster, "eta": "0.9"}
+    tree.channel("train", as_csv(small()))
+    tree.channel("validation", as_csv(small(offset=3)), file="other")
+
+    assert tree.train() == 0, tree.failure
+
+    assert len(scores(capsys.readouterr().out, "validation-rmse")) < 500
+    assert tree.model.exists()
+
+
 def test_a_maximized_metric_stops_when_it_no_longer_grows(tree: Tree, capsys: pytest.CaptureFixture[str]) -> None:
     tree.hyperparameters |= {
         "num_round": "50",
