@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import struct
 
 import pytest
@@ -86,6 +87,17 @@ async def test_a_key_cannot_leave_its_channel(bench: Bench) -> None:
     bench.objects.buckets["bucket"]["evil/../../up.csv"] = b"x"
 
     assert await files(bench, channel("train", "s3://bucket/evil/")) == [{"train/up.csv": b"x"}]
+
+
+async def test_another_user_can_read_the_data_whatever_the_servers_mask(bench: Bench) -> None:
+    before = os.umask(0o077)
+    try:
+        await files(bench, channel("train", "s3://bucket/in/", CompressionType="None"))
+    finally:
+        os.umask(before)
+    root = bench.ml() / "input/data/train"
+
+    assert [path for path in [root, *root.rglob("*")] if not path.stat().st_mode & 0o004] == []
 
 
 async def test_the_configuration_files_are_those_of_the_container_contract(bench: Bench) -> None:

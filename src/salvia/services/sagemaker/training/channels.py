@@ -6,6 +6,7 @@ Source: the pages "S3DataSource" and "How Amazon SageMaker provides training inf
 import asyncio
 import gzip
 import json
+import os
 import shutil
 import struct
 from collections.abc import Iterable
@@ -142,6 +143,7 @@ async def place(objects: Objects, channel: dict[str, Any], items: Iterable[Item]
         await asyncio.to_thread(_each, placements, _unzipped)
     if channel["RecordWrapperType"] == "RecordIO":
         await asyncio.to_thread(_each, placements, _wrapped)
+    await asyncio.to_thread(_shown, folder)
 
 
 def _inside(folder: Path, path: str) -> Path:
@@ -155,6 +157,16 @@ def _inside(folder: Path, path: str) -> Path:
 def _emptied(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+
+
+def _shown(folder: Path) -> None:
+    """The run reads as another user, who may look into the channel's folders but not change them."""
+    for parent, _, names in os.walk(folder):
+        os.chmod(parent, 0o755)
+        for name in names:
+            path = Path(parent, name)
+            if path.stat().st_mode & 0o444 != 0o444:
+                path.chmod(0o444)
 
 
 def _each(placements: list[Placement], change: Any) -> None:
