@@ -104,11 +104,12 @@ class Server:
         self.loop = Loop(self.table, self.world.kinds, self.clock, f"{socket.gethostname()}-{settings.port}")
         self.world.wake = self.loop.wake
         self.world.look = self._look
+        authorize = self.world.parts["authorize"] = authorizer(self.world)
         self.wire = Wire(
             self.models,
             {service.name: self._answers(service) for service in SERVICES if embedded or service is not s3.SERVICE},
             self.credentials,
-            authorizer(self.world),
+            authorize,
             self.clock,
             settings,
             raw={} if embedded else {"s3": self.objects.forward},
