@@ -14,6 +14,7 @@ from salvia.ports.images import UnknownImageError
 
 @dataclass(frozen=True, slots=True)
 class Row:
+    name: str
     repository: re.Pattern[str]
     tag: re.Pattern[str]
     exists: str
@@ -61,7 +62,7 @@ class Images:
             for row in self.rows:
                 if row.repository.fullmatch(uri.repository):
                     return row, uri
-        known = sorted({row.algorithm or row.environment for row in self.rows})
+        known = [row.name for row in self.rows]
         raise UnknownImageError(
             f"no environment on this server can run the image {text!r}. Images that can run here: {', '.join(known)} "
             "(of any AWS region and account). Use one of these, or ask for the image with a compute engine that runs containers."
@@ -70,6 +71,7 @@ class Images:
 
 def _row(values: Mapping[str, Any]) -> Row:
     return Row(
+        name=values["name"],
         repository=re.compile(values["repository"]),
         tag=re.compile(values["tag"]),
         exists=values["exists"],
