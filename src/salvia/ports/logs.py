@@ -54,7 +54,6 @@ class LogGroup:
     log_class: str = "STANDARD"
     protected: bool = False  # DeleteLogGroup is refused
     tags: Mapping[str, str] = field(default_factory=dict)
-    stored_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +111,10 @@ class LogGroups(Protocol):
     async def create(self, group: LogGroup) -> bool: ...
 
     async def find(self, key: GroupKey) -> LogGroup | None: ...
+
+    async def stored_bytes(self, key: GroupKey) -> int:
+        """Of all its streams, those that still grow included."""
+        ...
 
     async def list(
         self, account: str, region: str, *, prefix: str = "", contains: str = "", after: str = "", limit: int = 50

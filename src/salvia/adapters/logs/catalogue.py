@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS streams (
     UNIQUE (group_id, name)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS open_streams ON streams (open) WHERE open;
+CREATE INDEX IF NOT EXISTS sizes ON streams (group_id, bytes);
 CREATE TABLE IF NOT EXISTS events (
     stream INTEGER NOT NULL REFERENCES streams ON DELETE CASCADE,
     timestamp INTEGER NOT NULL, number INTEGER NOT NULL, ingested INTEGER NOT NULL, message TEXT NOT NULL,
@@ -107,13 +108,12 @@ class Catalogue:
 
     def _groups(self, where: str, values: tuple[Any, ...], limit: int = -1) -> list[LogGroup]:
         rows = self.db.execute(
-            "SELECT account, region, name, created, retention, kms_key, class, protected, tags,"  # noqa: S608
-            " (SELECT coalesce(sum(bytes), 0) FROM streams WHERE group_id=groups.id)"
+            "SELECT account, region, name, created, retention, kms_key, class, protected, tags"  # noqa: S608
             f" FROM groups WHERE {where} ORDER BY name LIMIT ?",
             (*values, limit),
         )
         return [
-            LogGroup(GroupKey(*row[:3]), row[3], row[4], row[5], row[6], bool(row[7]), json.loads(row[8]), row[9])
+            LogGroup(GroupKey(*row[:3]), row[3], row[4], row[5], row[6], bool(row[7]), json.loads(row[8]))
             for row in rows
         ]
 
@@ -166,9 +166,14 @@ class Catalogue:
     def open_streams(self) -> list[StreamRow]:
         return self._streams("s.open", ())
 
-    def open_in(self, group: GroupKey) -> list[StreamKey]:
-        rows = self._streams("s.open AND g.account=? AND g.region=? AND g.name=?", group)
-        return [row.key for row in rows]
+    def ended_bytes(self, key: GroupKey) -> int:
+        """Of the streams that no longer grow, or have no file."""
+        found = self.db.execute(
+            "SELECT coalesce(sum(bytes), 0) FROM streams WHERE group_id="
+            "(SELECT id FROM groups WHERE account=? AND region=? AND name=?)",
+            key,
+        )
+        return int(found.fetchone()[0])
 
     def aged_streams(self) -> list[StreamRow]:
         """The streams of every group that keeps events only so long."""
@@ -179,7 +184,10 @@ class Catalogue:
         return [StreamRow(row[0], StreamKey(*row[1:5]), row[5], bool(row[6]), bool(row[7]), *row[8:]) for row in rows]
 
     def mark_file(self, number: int, *, is_open: bool) -> None:
-        self.db.execute("UPDATE streams SET file=1, open=? WHERE id=?", (is_open, number))
+        self.db.execute(
+            "UPDATE streams SET file=1, open=?, bytes=CASE WHEN ? THEN 0 ELSE bytes END WHERE id=?",
+            (is_open, is_open, number),
+        )
 
     def note_facts(self, number: int, first: int | None, last: int | None, size: int) -> None:
         """What a file of lines holds, once it has stopped growing or has been shortened."""

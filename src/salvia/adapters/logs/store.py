@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from salvia.adapters.logs.catalogue import Catalogue, StreamRow
@@ -109,16 +108,16 @@ class Groups:
         return self._store.catalogue.add_group(group)
 
     async def find(self, key: GroupKey) -> LogGroup | None:
-        group = self._store.catalogue.group(key)
-        return self._measured(group) if group else None
+        return self._store.catalogue.group(key)
+
+    async def stored_bytes(self, key: GroupKey) -> int:
+        growing = [row.key for row in self._store.catalogue.open_streams() if row.key.of_group == key]
+        return self._store.catalogue.ended_bytes(key) + sum(self._store.file(each).stored_bytes for each in growing)
 
     async def list(
         self, account: str, region: str, *, prefix: str = "", contains: str = "", after: str = "", limit: int = 50
     ) -> list[LogGroup]:
-        found = self._store.catalogue.groups(
-            account, region, prefix=prefix, contains=contains, after=after, limit=limit
-        )
-        return [self._measured(group) for group in found]
+        return self._store.catalogue.groups(account, region, prefix=prefix, contains=contains, after=after, limit=limit)
 
     async def change(self, group: LogGroup) -> bool:
         return self._store.catalogue.change_group(group)
@@ -132,12 +131,6 @@ class Groups:
         if folder.exists() and not any(folder.iterdir()):
             folder.rmdir()
         return deleted
-
-    def _measured(self, group: LogGroup) -> LogGroup:
-        """With the bytes of files that still grow, which the catalogue does not know."""
-        growing = self._store.catalogue.open_in(group.key)
-        sizes = [self._store.file(key).stored_bytes for key in growing]
-        return replace(group, stored_bytes=group.stored_bytes + sum(sizes))
 
 
 class Streams:

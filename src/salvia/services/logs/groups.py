@@ -61,7 +61,7 @@ async def describe_log_groups(world: World, call: Call) -> dict[str, Any]:
         raise InvalidParameter("LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.")
     if identifiers := params.get("logGroupIdentifiers"):
         names = [GroupKey(call.account, call.region, group_name(call, identifier)) for identifier in identifiers]
-        return {"logGroups": [described(await existing_group(world, name)) for name in names]}
+        return {"logGroups": [await _described(world, await existing_group(world, name)) for name in names]}
     wanted = params.get("logGroupClass")
     accepted = {"INFREQUENT_ACCESS", "ESSENTIALS"} if wanted in {"INFREQUENT_ACCESS", "ESSENTIALS"} else {wanted}
     found, token = await _page(
@@ -72,7 +72,7 @@ async def describe_log_groups(world: World, call: Call) -> dict[str, Any]:
         contains=contains,
         accepts=lambda group: wanted is None or group.log_class in accepted,
     )
-    return {"logGroups": [described(group) for group in found], **token}
+    return {"logGroups": [await _described(world, group) for group in found], **token}
 
 
 async def list_log_groups(world: World, call: Call) -> dict[str, Any]:
@@ -128,14 +128,14 @@ async def delete_retention_policy(world: World, call: Call) -> dict[str, Any]:
     return {}
 
 
-def described(group: LogGroup) -> dict[str, Any]:
+async def _described(world: World, group: LogGroup) -> dict[str, Any]:
     arn = group_arn(group.key)
     members: dict[str, Any] = {
         "logGroupName": group.key.group,
         "creationTime": group.created,
         "metricFilterCount": 0,
         "arn": f"{arn}:*",
-        "storedBytes": group.stored_bytes,
+        "storedBytes": await log_store(world).groups.stored_bytes(group.key),
         "logGroupClass": group.log_class,
         "logGroupArn": arn,
         "deletionProtectionEnabled": group.protected,
