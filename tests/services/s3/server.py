@@ -17,8 +17,10 @@ from botocore.exceptions import ClientError
 from types_boto3_s3.client import S3Client
 
 from salvia.adapters.objects.files import FileObjects
-from salvia.base.call import Caller
+from salvia.adapters.objects.s3 import S3Objects
+from salvia.base.call import Call, Caller
 from salvia.base.clock import SystemClock
+from salvia.base.errors import AwsError
 from salvia.model.load import Models
 from salvia.ports.credentials import Credential
 from salvia.resources.world import World
@@ -80,7 +82,11 @@ class Server:
         region: str = "us-east-1",
         **config: Any,
     ) -> S3Client:
-        options: dict[str, Any] = {"retries": {"total_max_attempts": 1}, "connect_timeout": 5, "read_timeout": 30} | config
+        options: dict[str, Any] = {
+            "retries": {"total_max_attempts": 1},
+            "connect_timeout": 5,
+            "read_timeout": 30,
+        } | config
         return boto3.client(
             "s3",
             endpoint_url=self.url,
@@ -102,6 +108,17 @@ class Server:
             return Answer(response.status, response.read(), {k.lower(): v for k, v in response.getheaders()})
         finally:
             connection.close()
+
+
+def forwarding(objects: S3Objects) -> Wire:
+    """The wire before an external S3: verified here, judged here, and passed on."""
+
+    async def authorize(call: Call) -> None:
+        if not call.caller.root:
+            raise AwsError("Access Denied", code="AccessDenied", http_status=403)
+
+    settings = Settings(account=ACCOUNT, region="us-east-1")
+    return Wire(Models(), {}, FixedCredentials(), authorize, SystemClock(), settings, raw={"s3": objects.forward})
 
 
 def compose(objects: FileObjects) -> Wire:

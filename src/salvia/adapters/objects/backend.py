@@ -51,7 +51,7 @@ class Backend:
             response.release()
 
     async def open(self, asked: Asked) -> "aiohttp.ClientResponse":
-        """As `send`; the caller releases the answer."""
+        """As `send`; the caller releases the answer. Raises ConnectionError when there is none."""
         path = encoded_path(asked.bucket, asked.key) if asked.bucket else "/"
         headers = sign(
             asked.method,
@@ -84,14 +84,17 @@ class Backend:
                 auto_decompress=False,
                 read_bufsize=_CHUNK,
             )
-        return await self._session.request(
-            asked.method,
-            yarl.URL(f"{url}?{query}" if query else url, encoded=True),
-            headers=headers,
-            data=asked.body,
-            allow_redirects=False,
-            skip_auto_headers=_UNHURRIED,
-        )
+        try:
+            return await self._session.request(
+                asked.method,
+                yarl.URL(f"{url}?{query}" if query else url, encoded=True),
+                headers=headers,
+                data=asked.body,
+                allow_redirects=False,
+                skip_auto_headers=_UNHURRIED,
+            )
+        except aiohttp.ClientError as error:
+            raise ConnectionError(f"the external object store at {self._base} cannot be reached: {error}") from error
 
 
 async def pieces(response: "aiohttp.ClientResponse") -> AsyncIterator[bytes]:

@@ -4,9 +4,10 @@ Nothing of a body that turns out to be wrong reaches the backend whole: the last
 agreed to all of it, so the backend sees a request that breaks off, and stores nothing.
 """
 
+import logging
 import tempfile
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl
 
 from salvia.adapters.objects.backend import Asked, Backend, pieces
@@ -14,6 +15,7 @@ from salvia.adapters.objects.signing import UNSIGNED
 from salvia.base.call import Call, RawRequest, Reply, Stream
 from salvia.base.errors import AwsError
 
+_log = logging.getLogger(__name__)
 _TRAILER_PAYLOAD = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 _HELD = 8 * 1024 * 1024  # up to here a body is gathered, so that a checksum behind it can go before it
 _DROPPED = {
@@ -59,7 +61,16 @@ class Forward:
             headers,
             payload=UNSIGNED,
         )
-        response = await self._backend.open(await _with_body(asked, raw, headers))
+        body = _Watched(raw.body)
+        try:
+            response = await self._backend.open(await _with_body(asked, raw, cast("Stream", body), headers))
+        except ConnectionError as error:
+            if body.error is not None:
+                raise body.error from None
+            _log.warning("%s", error)
+            raise AwsError(
+                "The external object store does not answer.", code="ServiceUnavailable", http_status=503
+            ) from error
         told = {name.lower(): value for name, value in response.headers.items() if name.lower() not in _NOT_TOLD}
         if raw.method == "HEAD" or response.status in {204, 304}:
             response.release()
@@ -80,8 +91,28 @@ class Forward:
             raise AwsError("Access Denied", code="AccessDenied", http_status=403)
 
 
-async def _with_body(asked: Asked, raw: RawRequest, headers: Mapping[str, str]) -> Asked:
-    body = raw.body
+class _Watched:
+    """A client's body; remembers what was wrong with it, which the connection it broke off would not tell."""
+
+    def __init__(self, body: Stream) -> None:
+        self._body = body
+        self.length = body.length
+        self.error: AwsError | None = None
+
+    @property
+    def trailers(self) -> Mapping[str, str]:
+        return self._body.trailers
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for piece in self._body:
+                yield piece
+        except AwsError as error:
+            self.error = error
+            raise
+
+
+async def _with_body(asked: Asked, raw: RawRequest, body: Stream, headers: Mapping[str, str]) -> Asked:
     if body.length == 0 or raw.method in {"GET", "HEAD", "DELETE"}:
         return asked
     trailer = raw.headers.get("x-amz-trailer", "").strip().lower()

@@ -68,7 +68,7 @@ class S3Objects:
 
     async def put(self, bucket: str, key: str, data: bytes, *, content_type: str = "") -> ObjectInfo:
         headers = {"content-length": str(len(data))} | ({"content-type": content_type} if content_type else {})
-        asked = Asked("PUT", bucket, key, headers=headers, body=data, payload=hashlib.sha256(data).hexdigest())
+        asked = Asked("PUT", bucket, key, headers=headers, body=_chunks(data), payload=hashlib.sha256(data).hexdigest())
         async with self._backend.send(asked) as response:
             await _check(response, f"s3://{bucket}")
         return await self._tell_of(bucket, key)
@@ -94,9 +94,12 @@ class S3Objects:
             async with slots:
                 await self._download(placement)
 
-        async with asyncio.TaskGroup() as group:
-            for placement in placements:
-                group.create_task(fetch(placement))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for placement in placements:
+                    group.create_task(fetch(placement))
+        except ExceptionGroup as several:
+            raise several.exceptions[0] from None
 
     async def delete(self, bucket: str, key: str) -> None:
         async with self._backend.send(Asked("DELETE", bucket, key)) as response:
@@ -199,6 +202,11 @@ def _listed(bucket: str, one: ET.Element) -> ObjectInfo:
 
 def _plain(one: ET.Element) -> str:
     return one.tag.rpartition("}")[2]
+
+
+async def _chunks(data: bytes) -> AsyncIterator[bytes]:
+    for at in range(0, len(data), 1 << 18):
+        yield data[at : at + (1 << 18)]
 
 
 async def _file_range(descriptor: int, offset: int, size: int) -> AsyncIterator[bytes]:
