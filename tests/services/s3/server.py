@@ -118,7 +118,16 @@ def forwarding(objects: S3Objects) -> Wire:
             raise AwsError("Access Denied", code="AccessDenied", http_status=403)
 
     settings = Settings(account=ACCOUNT, region="us-east-1")
-    return Wire(Models(), {}, FixedCredentials(), authorize, SystemClock(), settings, raw={"s3": objects.forward})
+    return Wire(
+        Models(),
+        {},
+        FixedCredentials(),
+        authorize,
+        SystemClock(),
+        settings,
+        raw={"s3": objects.forward},
+        stop=objects.close,
+    )
 
 
 def compose(objects: FileObjects) -> Wire:
@@ -137,7 +146,7 @@ def compose(objects: FileObjects) -> Wire:
 def listening(app: Any) -> Iterator[str]:
     """The URL of a server that runs in a thread of its own until the test is over."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", ws="none"))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on", ws="none"))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)
     thread.start()
     try:
