@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from salvia.adapters.compute.process import groups
+from salvia.adapters.compute.process.abilities import probe
 from salvia.adapters.compute.process.ends import Ends
 from salvia.adapters.compute.process.folders import RunFolders
 from salvia.adapters.compute.process.template import Readings, Template
@@ -70,7 +71,10 @@ class Process:
             run = await self.find(spec.name)
             if run is not None:
                 return run
-        raise CannotLaunchError(f"the run could not be started: {template.complaints() or 'its template died'}")
+        reason = (await asyncio.to_thread(probe, self._folders.top.parent)).advice()
+        raise CannotLaunchError(
+            reason or f"the run could not be started: {template.complaints() or 'its template died'}"
+        )
 
     async def stop(self, name: str, grace: float) -> None:
         """The wish is kept: a run not launched yet will end without starting, and the SIGKILL needs no server."""
@@ -107,6 +111,8 @@ class Process:
         for template in self._templates.values():
             template.close()
         self._templates.clear()
+        if self._group is not None:
+            groups.release(self._group)
 
     def _plan(self, spec: RunSpec) -> tuple[Template, Request]:
         try:

@@ -19,6 +19,13 @@ def memory_parent(data: Path) -> Path | None:
     return None
 
 
+def release(parent: Path) -> None:
+    """Gives back what memory_parent has made, unless it is in use."""
+    with contextlib.suppress(OSError):
+        parent.rmdir()
+        parent.parent.rmdir()
+
+
 def cpu_quota() -> float:
     """CPUs that the server's own group may use; infinity where nothing limits it."""
     with contextlib.suppress(OSError, ValueError, IndexError):
@@ -61,4 +68,15 @@ def _make(top: Path, data: Path, *, unified: bool) -> Path:
         folder.mkdir(exist_ok=True)
     if unified:
         (folder / "cgroup.subtree_control").write_text("+memory")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(folder)
+    _sweep(folder)
     return folder
+
+
+def _sweep(folder: Path) -> None:
+    """Groups are named after supervisors; one that was killed has left its own."""
+    for group in folder.iterdir():
+        if group.name.isdigit() and not Path("/proc", group.name).exists():
+            with contextlib.suppress(OSError):
+                group.rmdir()

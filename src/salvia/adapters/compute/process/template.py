@@ -16,7 +16,6 @@ from salvia.adapters.images.environment import Environment
 from salvia_container.launch import root
 from salvia_container.launch.requests import Descriptors, send
 
-_BOOT = "import sys; sys.path.insert(0, {code!r}); from salvia_container.launch.{module} import main; main()"
 _PACKAGES = ("salvia_container", "salvia_algorithms")
 
 
@@ -103,7 +102,7 @@ class Template:
         self._connection.setblocking(False)
         modules = ",".join(self._environment.preload) if self._warm else ""
         python = f"{root.ENVIRONMENT}/bin/python" if self._environment.folder else interpreter()
-        code = _BOOT.format(code=root.CODE, module="zygote")
+        code = boot_code(root.CODE, "zygote")
         groups = os.open(self._groups, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if self._groups else -1
         given = [theirs.fileno()] + ([groups] if groups >= 0 else [])
         alone = [] if self._warm else ["-I", "-S"]  # what is only to execute others needs no packages
@@ -114,7 +113,7 @@ class Template:
                 "-I",
                 "-S",
                 "-c",
-                _BOOT.format(code=str(code_folder()), module="root"),
+                boot_code(code_folder(), "root"),
                 self._plan(),
                 *command,
             ],
@@ -142,6 +141,11 @@ class Template:
                 "shown": shown_paths(),
             }
         )
+
+
+def boot_code(folder: Path | str, module: str) -> str:
+    """What `python -c` runs to become a module of the launcher, wherever the interpreter finds no packages."""
+    return f"import sys; sys.path.insert(0, {str(folder)!r}); from salvia_container.launch.{module} import main; main()"
 
 
 def interpreter() -> str:
