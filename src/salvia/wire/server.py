@@ -16,7 +16,7 @@ from salvia.model.load import Models
 from salvia.model.shapes import OperationModel, ServiceModel
 from salvia.ports.credentials import Credentials
 from salvia.settings import Settings
-from salvia.wire.asgi import App, Incoming, Receive, Scope, Send, Watch, read_headers, release, respond, too_large
+from salvia.wire.asgi import App, Incoming, Receive, Scope, Send, Watches, read_headers, release, respond, too_large
 from salvia.wire.body import open_body, read_all
 from salvia.wire.cors import Cors
 from salvia.wire.errors import Malformed, failure
@@ -91,6 +91,7 @@ class Wire:
         self._cors = Cors(settings.cors_origins)
         self._router = Router(models, dict.fromkeys([*services, *self._raw]))
         self._verifier = Verifier(credentials, clock, settings.max_clock_skew_seconds)
+        self._watches = Watches()
         self._validation_codes: dict[str, str] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -105,7 +106,7 @@ class Wire:
             await send({"type": "websocket.close", "code": 1008})
             return
         body = Incoming(receive, _length(headers))
-        watch = Watch(body, receive)
+        watch = self._watches.begin(body, receive)
         head = scope["method"] == "HEAD"
         try:
             response = await self.handle(
@@ -124,7 +125,7 @@ class Wire:
             if not watch.gone:
                 raise
         finally:
-            watch.end()
+            self._watches.end(watch)
 
     async def handle(
         self, method: str, raw_path: str, query: str, headers: Mapping[str, str], body: Incoming

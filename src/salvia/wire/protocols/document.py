@@ -16,6 +16,17 @@ _REQUEST_HEAD = {"header", "headers", "uri", "querystring"}
 _RESPONSE_HEAD = {"header", "headers", "statusCode"}
 
 
+_CONTAINERS = {"structure", "list", "map"}
+
+
+def _parts(shape: Shape) -> list[tuple[str, Shape]]:
+    if shape.type == "list":
+        return [("", shape.member)]
+    if shape.type == "map":
+        return [("", shape.value)]
+    return list(shape.members.items())
+
+
 class Conversions:
     """`scalar` gives the conversion of a scalar shape, None to pass it on unchanged.
 
@@ -29,6 +40,25 @@ class Conversions:
         self._by_wire = by_wire
         self._made: dict[Shape, Conversion | None] = {}
         self._bodies: dict[Shape, Conversion] = {}
+        self._plain: dict[Shape, bool] = {}
+
+    def plain(self, shape: Shape) -> bool:
+        """Whether a document of that shape without null goes through unchanged."""
+        known = self._plain.get(shape)
+        if known is None:
+            known = self._plain[shape] = self._unchanged(shape, set())
+        return known
+
+    def _unchanged(self, shape: Shape, seen: set[Shape]) -> bool:
+        if shape.type not in _CONTAINERS:
+            return self._scalar(shape) is None
+        if shape in seen:
+            return True
+        seen.add(shape)
+        return all(
+            part.location is None and part.location_name in {None, name} and self._unchanged(part, seen)
+            for name, part in _parts(shape)
+        )
 
     def of(self, shape: Shape) -> Conversion | None:
         if shape in self._made:

@@ -43,7 +43,7 @@ class RestJson:
             headers.setdefault("content-type", kind)
             return Response(status, headers, body)
         headers.setdefault("content-type", self.content_type)
-        return Response(status, headers, json.encode(json.WRITE.body(shape)(members)))
+        return Response(status, headers, json.encode_members(shape, members))
 
     def error(self, failure: Failure, request_id: str) -> Response:
         status, headers = write_head(failure.shape, failure.members, failure.status)
