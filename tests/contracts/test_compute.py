@@ -197,6 +197,12 @@ class ComputeContract:
 
         assert len(log(data)) == size
 
+    async def test_removing_what_was_never_launched_frees_its_folder(self, compute: Process) -> None:
+        compute.folder("run").mkdir(parents=True)
+        await compute.remove("run")
+
+        assert not compute.folder("run").exists()
+
     async def test_removing_what_is_not_there_is_no_error(self, compute: Process) -> None:
         await compute.remove("nothing")
 

@@ -48,7 +48,7 @@ class Process:
         self._ends = Ends(self._folders, self._tell)
         self._tidying: asyncio.TimerHandle | None = None
         self._as_user = as_user
-        self._group = groups.memory_parent(data) if groups_too else None
+        self._data, self._groups_too = data, groups_too
 
     def folder(self, name: str) -> Path:
         return self._folders.path(name) / "ml"
@@ -111,8 +111,7 @@ class Process:
         for template in self._templates.values():
             template.close()
         self._templates.clear()
-        if self._group is not None:
-            groups.release(self._group)
+        groups.release(self._data)
 
     def _plan(self, spec: RunSpec) -> tuple[Template, Request]:
         try:
@@ -163,6 +162,9 @@ class Process:
                 await _readable(answer.fileno())
             finally:
                 template.pending -= 1
+
+    def _group(self) -> Path | None:
+        return groups.memory_parent(self._data) if self._groups_too else None
 
     def _tidy(self) -> None:
         for key, template in list(self._templates.items()):

@@ -81,8 +81,9 @@ class RunFolders:
             return
         self.stop(name, 0)
         with self.open(name) as folder:
-            mine = record.claim(folder)  # a launch that comes too late finds it taken
-            _wait_until_gone(name, folder)
+            mine = record.claim(folder)  # never launched: a launch that comes too late finds it taken
+            if mine is None:
+                _wait_until_gone(name, folder)
         grave = self.top / f".removed-{uuid.uuid4().hex}"
         path.rename(grave)
         if mine is not None:

@@ -19,11 +19,13 @@ def memory_parent(data: Path) -> Path | None:
     return None
 
 
-def release(parent: Path) -> None:
-    """Gives back what memory_parent has made, unless it is in use."""
-    with contextlib.suppress(OSError):
-        parent.rmdir()
-        parent.parent.rmdir()
+def release(data: Path) -> None:
+    """Removes what memory_parent has made, unless it is in use."""
+    for top in (_MOUNT, _MOUNT / "memory"):
+        with contextlib.suppress(OSError):
+            folder = (_own("memory", top) if top.name == "memory" else top) / "salvia" / _name(data)
+            folder.rmdir()
+            folder.parent.rmdir()
 
 
 def cpu_quota() -> float:
@@ -61,7 +63,7 @@ def _own(controller: str, mount: Path) -> Path:
 def _make(top: Path, data: Path, *, unified: bool) -> Path:
     """salvia/<data folder>; the data folder tells servers apart, whose runs may have the same names."""
     folder = top
-    for name in ("salvia", f"{zlib.crc32(os.fsencode(data)):08x}"):
+    for name in ("salvia", _name(data)):
         if unified:
             (folder / "cgroup.subtree_control").write_text("+memory")
         folder /= name
@@ -72,6 +74,10 @@ def _make(top: Path, data: Path, *, unified: bool) -> Path:
         raise PermissionError(folder)
     _sweep(folder)
     return folder
+
+
+def _name(data: Path) -> str:
+    return f"{zlib.crc32(os.fsencode(data)):08x}"
 
 
 def _sweep(folder: Path) -> None:

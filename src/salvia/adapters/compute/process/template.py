@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,12 +32,19 @@ class Readings:
 class Template:
     """One environment's template, with its modules imported (`warm`) or bare, to execute commands from.
 
-    `runs` is the folder of runs, `place` an empty folder to build the file system on, `groups` the folder of
-    memory control groups, if there may be any; `as_user` as for Process.
+    `runs` is the folder of runs, `place` an empty folder to build the file system on, `groups` gives the
+    folder of memory control groups, if there may be any; `as_user` as for Process.
     """
 
     def __init__(
-        self, environment: Environment, runs: Path, place: Path, groups: Path | None, *, warm: bool, as_user: bool
+        self,
+        environment: Environment,
+        runs: Path,
+        place: Path,
+        groups: Callable[[], Path | None],
+        *,
+        warm: bool,
+        as_user: bool,
     ) -> None:
         self._environment, self._runs, self._place, self._groups = environment, runs, place, groups
         self._warm, self._as_user = warm, as_user
@@ -103,7 +111,8 @@ class Template:
         modules = ",".join(self._environment.preload) if self._warm else ""
         python = f"{root.ENVIRONMENT}/bin/python" if self._environment.folder else interpreter()
         code = boot_code(root.CODE, "zygote")
-        groups = os.open(self._groups, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if self._groups else -1
+        parent = self._groups()
+        groups = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if parent else -1
         given = [theirs.fileno()] + ([groups] if groups >= 0 else [])
         alone = [] if self._warm else ["-I", "-S"]  # what is only to execute others needs no packages
         command = [python, *alone, "-c", code, str(theirs.fileno()), str(groups), modules]
