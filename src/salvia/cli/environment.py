@@ -106,7 +106,7 @@ def _is_aws(exception: str) -> bool:
 
 
 def _certificates(bundle: str, outer: Mapping[str, str]) -> dict[str, str | None]:
-    names = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+    names = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
     before = next((outer[name] for name in names if outer.get(name) and outer[name] != bundle), None)
     return {**dict.fromkeys(names, bundle), "SALVIA_OUTER_CA_BUNDLE": before or outer.get("SALVIA_OUTER_CA_BUNDLE")}
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 from salvia.cli import Refusal, servers
 from salvia.cli.servers import Running
@@ -68,37 +69,28 @@ def serve_apart(settings: Settings) -> Running:
     return server
 
 
-def _become_daemon(settings: Settings, log: Path, writer: int) -> None:
-    """Never returns. A session of its own, no terminal, no open files of the parent's, and / as its folder."""
+def _become_daemon(settings: Settings, log: Path, writer: int) -> NoReturn:
+    """Serve in a session of its own, with no terminal, no open files of the parent's, and / as its folder.
+
+    It ends as any command does, by the exception that leaves it: what that says goes to the log.
+    """
     os.setsid()
     if os.fork():
         os._exit(0)  # whose child is nobody's, and can never get a terminal back
-    status = 1
-    try:
-        os.chdir("/")
-        null = os.open(os.devnull, os.O_RDONLY)
-        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        for descriptor, target in ((null, 0), (output, 1), (output, 2)):
-            os.dup2(descriptor, target)
-        os.closerange(3, writer)
-        os.closerange(writer + 1, os.sysconf("SC_OPEN_MAX") if writer < 1024 else writer + 1)
+    os.chdir("/")
+    null = os.open(os.devnull, os.O_RDONLY)
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for descriptor, target in ((null, 0), (output, 1), (output, 2)):
+        os.dup2(descriptor, target)
+    os.closerange(3, writer)
+    os.closerange(writer + 1, 65536)
 
-        def ready(server: Running) -> None:
-            os.write(writer, f"{server.port}\n".encode())
-            os.close(writer)
+    def ready(server: Running) -> None:
+        os.write(writer, f"{server.port}\n".encode())
+        os.close(writer)
 
-        serve_here(settings, ready)
-        status = 0
-    except SystemExit as end:
-        status = end.code if isinstance(end.code, int) else 1
-    except Refusal as refusal:
-        print(refusal, file=sys.stderr)
-    except BaseException:  # noqa: BLE001 - the last word of a process that has nobody to raise to
-        sys.excepthook(*sys.exc_info())
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+    serve_here(settings, ready)
+    raise SystemExit(0)
 
 
 def stop(server: Running, seconds: float = 40.0) -> bool:

@@ -162,7 +162,7 @@ async def open_tunnel(host: str, port: int, upstream: Upstream | None) -> Pipe:
             return pipe
         try:
             await _ask(pipe, host, port, through.authorization)
-        except BaseException:
+        except (OSError, asyncio.CancelledError):  # the timeout comes as the latter
             transport.abort()
             raise
     return pipe
