@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from salvia.services.sagemaker.training.channels import bucket_and_key
+from salvia.services.sagemaker.training.channels import COPIED, bucket_and_key
 from tests.services.sagemaker.training.conftest import Bench, channel
 
 
@@ -87,6 +87,13 @@ async def test_a_key_cannot_leave_its_channel(bench: Bench) -> None:
     bench.objects.buckets["bucket"]["evil/../../up.csv"] = b"x"
 
     assert await files(bench, channel("train", "s3://bucket/evil/")) == [{"train/up.csv": b"x"}]
+
+
+async def test_a_small_channel_is_the_jobs_own_and_a_large_one_is_linked(bench: Bench) -> None:
+    bench.objects.buckets["bucket"]["big/file"] = bytes(COPIED + 1)
+    await files(bench, channel("train", "s3://bucket/in/train"), channel("big", "s3://bucket/big/"))
+
+    assert bench.compute.launched[0].read_only == ("input/data/big",)
 
 
 async def test_another_user_can_read_the_data_whatever_the_servers_mask(bench: Bench) -> None:

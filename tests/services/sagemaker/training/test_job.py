@@ -74,6 +74,20 @@ async def test_a_launch_that_was_never_recorded_is_found_not_repeated(bench: Ben
     assert len(bench.compute.launched) == 1
 
 
+async def test_an_instance_that_runs_keeps_its_data_when_the_server_died_before_it_launched_the_others(
+    bench: Bench,
+) -> None:
+    await bench.create(ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 2})
+    await bench.running()
+    first = bench.compute.launched[0].name
+    (bench.ml(0) / "input/data/train/mine").write_bytes(b"m")
+    del bench.compute.runs[bench.compute.launched[1].name]
+    await bench.step()
+
+    assert (bench.compute.folder(first) / "input/data/train/mine").exists()
+    assert [spec.hostname for spec in bench.compute.launched] == ["algo-1", "algo-2", "algo-2"]
+
+
 async def test_an_upload_that_was_never_recorded_is_done_again_under_the_same_key(bench: Bench) -> None:
     await bench.create()
     await bench.running()

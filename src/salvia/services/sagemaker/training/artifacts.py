@@ -13,7 +13,7 @@ from typing import Any
 
 from salvia.ports.objects import NoSuchObjectError, Objects, Placement
 from salvia.ports.table import Record
-from salvia.services.sagemaker.training.channels import bucket_and_key
+from salvia.services.sagemaker.training.channels import bucket_and_key, copy_links
 from salvia.services.sagemaker.training.request import CHECKPOINTS
 
 _LEVEL = 1  # of gzip: models are mostly incompressible numbers; level 6 took 3x the time for 2 % less
@@ -109,7 +109,7 @@ class Checkpoints:
             await self.objects.place(
                 [Placement(self.bucket, info.key, self.folder / info.key.removeprefix(self.prefix)) for info in wanted]
             )
-            await asyncio.to_thread(_own, self.folder)
+            await asyncio.to_thread(copy_links, self.folder)
             if len(step) < 1000:
                 return
             after = step[-1].key
@@ -127,13 +127,3 @@ class Checkpoints:
                 continue  # the job has replaced it meanwhile: the next round sees the new one
             await self.objects.put(self.bucket, f"{self.prefix}{name}", data)
             self.sent[name] = mark
-
-
-def _own(folder: Path) -> None:
-    """Replace links to stored objects by copies."""
-    for path in _files(folder):
-        if path.stat().st_nlink > 1 or not os.access(path, os.W_OK) or path.stat().st_mode & 0o222 == 0:
-            copy = path.with_name(f".{path.name}.part")
-            copy.write_bytes(path.read_bytes())
-            copy.chmod(0o666)
-            copy.rename(path)

@@ -17,6 +17,7 @@ from typing import Any
 from salvia.ports.objects import NoSuchObjectError, Objects, Placement
 from salvia.services.sagemaker.training.cluster import Host
 
+COPIED = 16 << 20  # bytes of a channel
 _RECORDIO_MAGIC = 0xCED7230A
 
 
@@ -131,8 +132,12 @@ def _augmented(text: str, source: dict[str, Any]) -> list[Item]:
     return found
 
 
-async def place(objects: Objects, channel: dict[str, Any], items: Iterable[Item], folder: Path) -> None:
-    """Put the objects into `folder`. Idempotent: what an interrupted call left is replaced. Raises ChannelError."""
+async def place(objects: Objects, channel: dict[str, Any], items: Iterable[Item], folder: Path) -> bool:
+    """Put the objects into `folder`. Idempotent: what an interrupted call left is replaced. Raises ChannelError.
+
+    True when the files are copies, which the job may change as it may on AWS: scripts are made executable, and caches are
+    written beside data. Channels of more than COPIED bytes are links to the stored objects and must stay as they are.
+    """
     await asyncio.to_thread(_emptied, folder)
     placements = [Placement(item.bucket, item.key, _inside(folder, item.path)) for item in items]
     try:
@@ -143,7 +148,7 @@ async def place(objects: Objects, channel: dict[str, Any], items: Iterable[Item]
         await asyncio.to_thread(_each, placements, _unzipped)
     if channel["RecordWrapperType"] == "RecordIO":
         await asyncio.to_thread(_each, placements, _wrapped)
-    await asyncio.to_thread(_shown, folder)
+    return await asyncio.to_thread(_handed_over, folder)
 
 
 def _inside(folder: Path, path: str) -> Path:
@@ -159,14 +164,28 @@ def _emptied(folder: Path) -> None:
     folder.mkdir(parents=True)
 
 
-def _shown(folder: Path) -> None:
-    """The run reads as another user, who may look into the channel's folders but not change them."""
+def _handed_over(folder: Path) -> bool:
+    files = [Path(parent, name) for parent, _, names in os.walk(folder) for name in names]
+    copied = sum(path.stat().st_size for path in files) <= COPIED
+    if copied:
+        copy_links(folder)
+    # The run reads as another user. What is above is the server's own, mode 0700.
     for parent, _, names in os.walk(folder):
-        os.chmod(parent, 0o755)  # noqa: S103 what is above is the server's own, mode 0700
-        for name in names:
-            path = Path(parent, name)
+        os.chmod(parent, 0o755)  # noqa: S103
+        for path in (Path(parent, name) for name in names):
             if path.stat().st_mode & 0o444 != 0o444:
-                path.chmod(0o444)
+                path.chmod(0o644 if copied else 0o444)
+    return copied
+
+
+def copy_links(folder: Path) -> None:
+    """Replace every file by a copy that can be written to, without touching what it was a link to."""
+    for parent, _, names in os.walk(folder):
+        for path in (Path(parent, name) for name in names):
+            part = path.with_name(f".{path.name}.part")
+            shutil.copyfile(path, part)
+            part.chmod(0o644)
+            part.rename(path)
 
 
 def _each(placements: list[Placement], change: Any) -> None:

@@ -66,17 +66,21 @@ def run_of(
     host: Host,
     share: Share,
     log: Path,
+    linked: tuple[str, ...],
     credential: Credential | None,
 ) -> RunSpec:
-    """The run of one instance. `share` is the instance's part of the machine; no `credential` when the job is isolated."""
-    channels = job.spec.get("InputDataConfig") or []
+    """The run of one instance.
+
+    `share` is the instance's part of the machine, `linked` the paths below /opt/ml that it may not change. There is no
+    `credential` when the job is isolated.
+    """
     return RunSpec(
         name=run_name(job, host),
         image=image.name,
         command=_command(job.spec["AlgorithmSpecification"], image),
         log=log,
         variables=_variables(world, job, image, host, credential),
-        read_only=tuple(f"input/data/{channel['ChannelName']}" for channel in channels),
+        read_only=linked,
         hostname=host.name,
         hosts=addresses(hosts),
         cpus=share.cpus,

@@ -110,14 +110,15 @@ class TrainingJob(Resource):
             image = self.world.images.resolve(job.spec["AlgorithmSpecification"]["TrainingImage"])
         except UnknownImageError as error:
             return self.finish(job, "Failed", reason=f"ClientError: {error}")
-        if not all(runs):
-            return await self.begin(job, image, hosts)
+        missing = [host for host, run in zip(hosts, runs, strict=True) if run is None]
+        if missing:
+            return await self.begin(job, image, hosts, missing)
         begun = [run for run in runs if run is not None]
         if any(run.exit_code is None for run in begun):
             return await self.follow(job, image, hosts, begun)
         return await self.wind_up(job, image, hosts, begun)
 
-    async def begin(self, job: Record, image: Image, hosts: list[Host]) -> float | None:
+    async def begin(self, job: Record, image: Image, hosts: list[Host], missing: list[Host]) -> float | None:
         readiness = await self.world.images.prepare(image)
         if readiness.error:
             return self.finish(job, "Failed", reason=f"InternalServerError: {readiness.error}")
@@ -129,40 +130,48 @@ class TrainingJob(Resource):
             self.enter(job, "Downloading", "Downloading input data")
             return AT_ONCE
         try:
-            await self.furnish(job, hosts)
+            linked = {host: await self.furnish(job, hosts, host) for host in missing}
+            await self.launch(job, image, hosts, linked, place.share)
         except channels.ChannelError as error:
             return self.finish(job, "Failed", reason=str(error))
-        try:
-            await self.launch(job, image, hosts, place.share)
         except CannotLaunchError as error:
             return self.finish(job, "Failed", reason=f"InternalServerError: {error}")
         return AT_ONCE
 
-    async def furnish(self, job: Record, hosts: list[Host]) -> None:
-        """Everything that stands in /opt/ml before the container starts. Raises ChannelError."""
-        for host in hosts:
-            folder = self.world.compute.folder(container.run_name(job, host))
-            container.write_configuration(job, folder, hosts, host)
-            container.copy_bundle(self.world.parts.get("ca_bundle"), folder)
-            for channel in job.spec.get("InputDataConfig") or ():
-                items = await channels.items_of(self.world.objects, channel, hosts, host)
-                target = folder / "input/data" / channel["ChannelName"]
-                await channels.place(self.world.objects, channel, items, target)
-            if job.spec.get("CheckpointConfig"):
-                await self.checkpoints_of(job, host).restore()
+    async def furnish(self, job: Record, hosts: list[Host], host: Host) -> tuple[str, ...]:
+        """Everything that stands in an instance's /opt/ml before it starts. Returns the paths that must stay as they are.
 
-    async def launch(self, job: Record, image: Image, hosts: list[Host], share: Share) -> None:
+        Raises ChannelError.
+        """
+        folder = self.world.compute.folder(container.run_name(job, host))
+        container.write_configuration(job, folder, hosts, host)
+        container.copy_bundle(self.world.parts.get("ca_bundle"), folder)
+        linked = []
+        for channel in job.spec.get("InputDataConfig") or ():
+            items = await channels.items_of(self.world.objects, channel, hosts, host)
+            path = f"input/data/{channel['ChannelName']}"
+            if not await channels.place(self.world.objects, channel, items, folder / path):
+                linked.append(path)
+        if job.spec.get("CheckpointConfig"):
+            await self.checkpoints_of(job, host).restore()
+        return tuple(linked)
+
+    async def launch(
+        self, job: Record, image: Image, hosts: list[Host], linked: dict[Host, tuple[str, ...]], share: Share
+    ) -> None:
+        """Launch the instances that `linked` names."""
         credential = None
         if not job.spec["EnableNetworkIsolation"]:
             caller = await self.world.parts["execution_caller"](job.spec["RoleArn"], job.account)
             seconds = job.spec["StoppingCondition"]["MaxRuntimeInSeconds"] + 2 * GRACE
             credential = await self.world.credentials.issue(caller, seconds)
-        for host in hosts:
+        for host, paths in linked.items():
             log = await self.world.logs.open_file(
                 job.account, job.region, container.LOG_GROUP, container.stream_name(job, host)
             )
             part = Share(max(1.0, share.cpus / len(hosts)), share.memory // len(hosts))
-            spec = container.run_of(self.world, job, image, hosts, host, capped(host.share, part), log, credential)
+            part = capped(host.share, part)
+            spec = container.run_of(self.world, job, image, hosts, host, part, log, paths, credential)
             self.jobs_of_runs[spec.name] = (job.account, job.region, job.key)
             await self.world.compute.launch(spec)
 
