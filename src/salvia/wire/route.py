@@ -94,6 +94,8 @@ class Router:
         if request.headers.get("smithy-protocol") == "rpc-v2-cbor":
             return self._cbor(request.path, mark)
         services = self._asked(mark)
+        if mark.signing and not services:
+            raise UnknownOperation(f"Salvia serves nothing that is signed for {mark.signing}")
         if self._is_query(request, services):
             return self._query(request, services)
         return self._rest(request, services, mark)
@@ -121,9 +123,8 @@ class Router:
         services = self._asked(mark)
         if self._is_query(request, services):
             return QUERY
-        if services and not any(_speaks(service, "rest-xml") for service in services):
-            return REST_JSON
-        return REST_XML
+        xml = any(_speaks(service, "rest-xml") for service in services) if services else mark.anonymous
+        return REST_XML if xml else REST_JSON
 
     def bucket_path(self, request: Request, mark: Mark) -> str:
         """The path in path style, whichever way the bucket was named."""
@@ -182,8 +183,6 @@ class Router:
         return route
 
     def _rest(self, request: Request, services: list[ServiceModel], mark: Mark) -> Route:
-        if mark.signing and not services:
-            raise UnknownOperation(f"Salvia serves nothing that is signed for {mark.signing}")
         for service in services or self._by_signing.get("s3", []):
             protocol = _REST.get(service.metadata["protocol"])
             if protocol is None:

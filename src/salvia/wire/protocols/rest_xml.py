@@ -87,13 +87,13 @@ class RestXml:
             )
             return
         root = payload.location_name or payload.name
-        pieces = xml.write(root, payload, value, xmlns=_namespace(operation, shape))
+        pieces = xml.write(root, payload, value, "milliseconds", xmlns=_namespace(operation, shape))
         response.headers.setdefault("content-type", self.content_type)
         response.body = (xml.DECLARATION + "".join(pieces)).encode()
 
     def error(self, failure: Failure, request_id: str) -> Response:
         if failure.shape is not None:
-            extra = "".join(xml.write_members(written_body(failure.shape), failure.members, "iso8601"))
+            extra = "".join(xml.write_members(written_body(failure.shape), failure.members, "milliseconds"))
         else:
             extra = "".join(
                 f"<{name}>{xml.escape(xml.printable(str(item)))}</{name}>" for name, item in failure.members.items()
@@ -122,9 +122,9 @@ def _document(operation: OperationModel, shape: Shape, shapes: Mapping[str, Shap
     unwrapped = _UNWRAPPED.get(operation.name)
     if unwrapped:
         root = unwrapped
-        inside = xml.escape(write_text(shape.members[unwrapped], members.get(unwrapped) or "", "iso8601"))
+        inside = xml.escape(write_text(shape.members[unwrapped], members.get(unwrapped) or "", "milliseconds"))
     else:
-        inside = "".join(xml.write_members(shapes, members, "iso8601"))
+        inside = "".join(xml.write_members(shapes, members, "milliseconds"))
     attributes = xml.attributes(shape, members)
     return f"{xml.DECLARATION}<{root}{_namespace(operation, shape)}{attributes}>{inside}</{root}>"
 

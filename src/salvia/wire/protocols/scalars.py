@@ -78,10 +78,12 @@ def _moment(text: str) -> datetime:
 
 
 def write_timestamp(seconds: float, form: str) -> str:
+    """`form` is the model's timestampFormat; "milliseconds" is ISO 8601 with always three decimals, as S3 writes it."""
     if form == "rfc822":
         return formatdate(int(seconds // 1), usegmt=True)
-    if form == "iso8601":
-        text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds" if seconds % 1 else "seconds")
+    if form in {"iso8601", "milliseconds"}:
+        fine = form == "milliseconds" or seconds % 1
+        text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds" if fine else "seconds")
         return text[:-6] + "Z"
     return write_number(seconds)
 
