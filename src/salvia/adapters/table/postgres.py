@@ -71,7 +71,8 @@ _RELEASE = f"""update record set worker = '', until = 0,
     where {_THE_ROW} and worker = %(worker)s returning id"""
 _DELETE = f"""with r as (delete from record where {_THE_ROW} returning id)
     delete from document using r where document.id = r.id returning r.id"""
-_IS_ANY_DUE = "select 1 from record where due <= %(now)s and until <= %(now)s limit 1"
+# Ordered, so that the planner takes the index of what is due, however few that is.
+_IS_ANY_DUE = "select 1 from record where due <= %(now)s and until <= %(now)s order by due limit 1"
 _CLAIM = """update record r set worker = %(worker)s, until = %(until)s from (
         select id from record where due <= %(now)s and until <= %(now)s
         and place not in (select id from place where kind = any(%(excluding)s))
