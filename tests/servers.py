@@ -81,7 +81,9 @@ class Server:
         kept = {
             name: value for name, value in os.environ.items() if not name.upper().startswith(("AWS_", "SAGEMAKER_"))
         }
-        chosen = {name: value for name, value in json.loads(told.stdout).items() if value is not None}  # null: to be unset
+        chosen = {
+            name: value for name, value in json.loads(told.stdout).items() if value is not None
+        }  # null: to be unset
         return kept | chosen
 
     def client(self, name: str, told: Mapping[str, str] | None = None, **config: Any) -> Any:
@@ -91,7 +93,7 @@ class Server:
             aws_secret_access_key=told["AWS_SECRET_ACCESS_KEY"],
             region_name="us-west-2",
         )
-        settings = {"retries": {"max_attempts": 0}, "read_timeout": 30, "connect_timeout": 5} | config
+        settings: dict[str, Any] = {"retries": {"max_attempts": 0}, "read_timeout": 30, "connect_timeout": 5} | config
         return session.client(name, endpoint_url=self.url, config=Config(**settings))  # type: ignore[call-overload]
 
     def __enter__(self) -> Self:

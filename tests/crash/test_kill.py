@@ -60,7 +60,7 @@ class Writers:
         for number in range(JOBS):
             name = f"crash-{number}"
             try:
-                self.ask("sagemaker", lambda client, name=name: client.create_training_job(**job(name)))
+                self.ask("sagemaker", lambda client: client.create_training_job(**job(name)))
             except ClientError as error:  # it was created, and only the answer was lost
                 assert error.response["Error"]["Code"] == "ResourceInUse"
             self.jobs.append(name)

@@ -83,6 +83,7 @@ async def test_an_instance_that_runs_keeps_its_data_when_the_server_died_before_
     (bench.ml(0) / "input/data/train/mine").write_bytes(b"m")
     del bench.compute.runs[bench.compute.launched[1].name]
     await bench.step()
+    await bench.step()
 
     assert (bench.compute.folder(first) / "input/data/train/mine").exists()
     assert [spec.hostname for spec in bench.compute.launched] == ["algo-1", "algo-2", "algo-2"]

@@ -4,9 +4,7 @@ Every object has a key made from the job's name alone, so that uploading twice a
 """
 
 import asyncio
-import os
 import tarfile
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 from salvia.ports.objects import NoSuchObjectError, Objects, Placement
 from salvia.ports.table import Record
 from salvia.services.sagemaker.training.channels import bucket_and_key, copy_links
+from salvia.services.sagemaker.training.left import files_below, read_below
 from salvia.services.sagemaker.training.request import CHECKPOINTS
 
 _LEVEL = 1  # of gzip: models are mostly incompressible numbers; level 6 took 3x the time for 2 % less
@@ -49,17 +48,8 @@ async def upload_output(objects: Objects, job: Record, folders: list[Path]) -> N
 
 def _merged(folders: list[Path], name: str) -> dict[str, Path]:
     return {
-        str(path.relative_to(folder / name)): path for folder in reversed(folders) for path in _files(folder / name)
+        str(path.relative_to(folder / name)): path for folder in reversed(folders) for path in files_below(folder, name)
     }
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """Regular files only: a link could point anywhere on this machine."""
-    for parent, _, names in os.walk(folder):
-        for name in sorted(names):
-            path = Path(parent, name)
-            if path.is_file() and not path.is_symlink():
-                yield path
 
 
 async def _upload_tar(objects: Objects, uri: str, files: dict[str, Path], target: Path) -> None:
@@ -85,7 +75,8 @@ class Checkpoints:
     """Keeps the checkpoint folder of one instance and its S3 prefix alike."""
 
     objects: Objects
-    folder: Path
+    ml: Path
+    local: str  # the folder, below `ml`
     bucket: str
     prefix: str
     sent: dict[str, tuple[int, int]] = field(default_factory=dict)  # name -> size and mtime when it was sent
@@ -93,13 +84,13 @@ class Checkpoints:
     @classmethod
     def of(cls, objects: Objects, config: dict[str, Any], ml: Path) -> "Checkpoints":
         bucket, prefix = bucket_and_key(config["S3Uri"])
-        local = Path(config.get("LocalPath", CHECKPOINTS)).relative_to("/opt/ml")
-        return cls(objects, ml / local, bucket, f"{prefix.rstrip('/')}/" if prefix else "")
+        local = str(Path(config.get("LocalPath", CHECKPOINTS)).relative_to("/opt/ml"))
+        return cls(objects, ml, local, bucket, f"{prefix.rstrip('/')}/" if prefix else "")
 
     async def restore(self) -> None:
         """Bring what an earlier job left under the prefix. The files are the job's own: it may overwrite them."""
-        after = ""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        after, folder = "", self.ml / self.local
+        folder.mkdir(parents=True, exist_ok=True)
         while True:
             try:
                 step = await self.objects.list(self.bucket, self.prefix, after=after)
@@ -107,23 +98,24 @@ class Checkpoints:
                 return
             wanted = [info for info in step if not info.key.endswith("/")]
             await self.objects.place(
-                [Placement(self.bucket, info.key, self.folder / info.key.removeprefix(self.prefix)) for info in wanted]
+                [Placement(self.bucket, info.key, folder / info.key.removeprefix(self.prefix)) for info in wanted]
             )
-            await asyncio.to_thread(copy_links, self.folder)
+            await asyncio.to_thread(copy_links, folder)
             if len(step) < 1000:
                 return
             after = step[-1].key
 
     async def send(self) -> None:
         """Upload what is new or changed since the last time."""
-        for path in list(_files(self.folder)):
+        for path in list(files_below(self.ml, self.local)):
+            name = str(path.relative_to(self.ml / self.local))
             try:
-                stat = path.stat()
-                name, mark = str(path.relative_to(self.folder)), (stat.st_size, stat.st_mtime_ns)
+                stat = path.lstat()
+                mark = stat.st_size, stat.st_mtime_ns
                 if self.sent.get(name) == mark:
                     continue
-                data = await asyncio.to_thread(path.read_bytes)
-            except FileNotFoundError:
+                data = await asyncio.to_thread(read_below, self.ml, f"{self.local}/{name}")
+            except OSError:
                 continue  # the job has replaced it meanwhile: the next round sees the new one
             await self.objects.put(self.bucket, f"{self.prefix}{name}", data)
             self.sent[name] = mark

@@ -1,5 +1,6 @@
 """How a training job ended, read from its runs and from what they wrote to /opt/ml/output/failure."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from salvia.ports.compute import Run
@@ -7,6 +8,7 @@ from salvia.ports.table import Record
 from salvia.resources.world import World
 from salvia.services.sagemaker.training.cluster import Host
 from salvia.services.sagemaker.training.container import LOG_GROUP, stream_name
+from salvia.services.sagemaker.training.left import read_below
 
 _LONGEST = 1024
 
@@ -54,12 +56,9 @@ async def _reason(world: World, job: Record, host: Host, run: Run) -> str:
             "AlgorithmError: OutOfMemory: Please use an instance type with more memory, "
             f"or reduce the size of job data processed on an instance., exit code: {code}"
         )
-    file = world.compute.folder(run.name) / "output/failure"
-    said = (
-        file.read_bytes()[:_LONGEST].decode(errors="replace").strip()
-        if file.is_file() and not file.is_symlink()
-        else ""
-    )
+    said = ""
+    with suppress(OSError):
+        said = read_below(world.compute.folder(run.name), "output/failure", _LONGEST).decode(errors="replace").strip()
     if not said:
         tail = await world.logs.tail(job.account, job.region, LOG_GROUP, stream_name(job, host), _LONGEST)
         said = tail.strip().rpartition("\n")[2]

@@ -177,7 +177,7 @@ class TrainingJob(Resource):
 
     async def follow(self, job: Record, image: Image, hosts: list[Host], runs: list[Run]) -> float | None:
         started = min(run.started for run in runs)
-        self.enter(job, "Training", self.training_message(job, hosts), TrainingStartTime=started)
+        self.enter(job, "Training", self.training_message(image, hosts), TrainingStartTime=started)
         for run in runs:
             self.jobs_of_runs[run.name] = (job.account, job.region, job.key)
         left = started + job.spec["StoppingCondition"]["MaxRuntimeInSeconds"] - self.world.clock.now()
@@ -197,7 +197,7 @@ class TrainingJob(Resource):
             self.enter(job, "Starting", "The instance was lost: the training job is retried")
             return AT_ONCE
         if job.status.get("SecondaryStatus") != "Uploading":
-            self.enter(job, "Training", self.training_message(job, hosts), TrainingStartTime=started)
+            self.enter(job, "Training", self.training_message(image, hosts), TrainingStartTime=started)
             self.enter(job, "Uploading", "Uploading generated training model")
             return AT_ONCE
         folders = [self.world.compute.folder(run.name) for run in runs]
@@ -258,14 +258,16 @@ class TrainingJob(Resource):
         job.state = status
         return AT_ONCE
 
-    def training_message(self, job: Record, hosts: list[Host]) -> str:
+    def training_message(self, image: Image, hosts: list[Host]) -> str:
+        """AWS's own words, and what runs otherwise than was asked."""
         asked, machine = whole_share(hosts), whole(self.world)
-        if asked.cpus <= machine.cpus and asked.memory <= machine.memory:
-            return "Training image download completed. Training in progress."
-        return (
-            f"Training in progress on what this machine has: {machine.cpus:g} vCPUs and {machine.memory >> 30} GiB "
-            f"of the {asked.cpus:g} and {asked.memory >> 30} that the request names."
-        )
+        message = "Training image download completed. Training in progress."
+        if asked.cpus > machine.cpus or asked.memory > machine.memory:
+            message = (
+                f"Training in progress on what this machine has: {machine.cpus:g} vCPUs and {machine.memory >> 30} GiB "
+                f"of the {asked.cpus:g} and {asked.memory >> 30} that the request names."
+            )
+        return f"{message} ({image.note})" if image.note else message
 
     def checkpoints_of(self, job: Record, host: Host) -> Checkpoints:
         name = container.run_name(job, host)
