@@ -37,6 +37,7 @@ Authorize = Callable[[Call], Awaitable[None]]
 Hook = Callable[[], Awaitable[None]]
 
 _BODY_LIMIT = 16 << 20  # JSON, CBOR, forms and XML
+_PAYLOAD_LIMIT = 64 << 20  # what an operation takes as it is, such as an invocation's input; only S3's streams
 _SIGNED_QUERY = (b"X-Amz-", b"AWSAccessKeyId=", b"Action=")
 _log = logging.getLogger(__name__)
 
@@ -192,7 +193,8 @@ class Wire:
         """Who calls, and the body: whole for most operations, still to come for those of S3 that stream."""
         request, family = exchange.request, _family(route, operation)
         if family is not Family.S3 and not exchange.body.done:
-            request.body = await exchange.body.read(_BODY_LIMIT)
+            takes_payload = operation.input is not None and operation.input.payload
+            request.body = await exchange.body.read(_PAYLOAD_LIMIT if takes_payload else _BODY_LIMIT)
         by_version_2 = exchange.mark.signing == "s3" and "AWSAccessKeyId=" in request.query
         verified = await self._verifier.verify(
             request.method,
