@@ -250,9 +250,8 @@ def explain(noun: str) -> Derived:
 
 def _verbs(kind: type[Resource], model: ServiceModel) -> dict[str, tuple[Any, bool]]:
     facts = derived(kind, model)
-    verbs = {name: getattr(kind, verb.lower()) for verb, name in facts.verbs.items()}
-    listing = {facts.list_operation: kind.list} if facts.list_operation else {}
-    return {name: (function, kind.recorded_only) for name, function in (verbs | listing).items()}
+    verbs = {name: (getattr(kind, verb.lower()), verb in kind.recorded) for verb, name in facts.verbs.items()}
+    return verbs | ({facts.list_operation: (kind.list, "List" in kind.recorded)} if facts.list_operation else {})
 
 
 def _place(function: Any) -> str:

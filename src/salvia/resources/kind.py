@@ -36,7 +36,7 @@ class Resource:
     stopping_status: ClassVar[str] = "Stopping"
     absent: ClassVar[tuple[str, str]] = ("ResourceNotFound", "{noun} {name} does not exist.")
     taken: ClassVar[str] = "{noun} {name} already exists ({arn})"
-    recorded_only: ClassVar[bool] = False  # stores and echoes, changes nothing
+    recorded: ClassVar[frozenset[str]] = frozenset()  # verbs ("Update") that store and echo, and change nothing
     uses_machine: ClassVar[bool] = False  # queues for the machine's CPUs and memory while unsettled
     arn_member: ClassVar[str] = ""  # these three are derived unless stated
     arn_type: ClassVar[str] = ""

@@ -40,6 +40,7 @@ class TrainingJob(Resource):
     initial_status = "InProgress"
     unsettled = frozenset({"InProgress"})
     uses_machine = True
+    recorded = frozenset({"Update"})  # profiler, remote debugging and warm pools have no effect here
     absent = ("ValidationException", "Requested resource not found.")
     taken = (
         "Training job names must be unique within an AWS account and region, "
