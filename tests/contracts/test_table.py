@@ -439,6 +439,13 @@ class TableContract:
         assert [(r.key, r.region) for r in listed] == everything
         assert len(set(everything)) == 6
 
+    async def test_an_empty_account_lists_every_account(self, table: AnyTable) -> None:
+        for account, region in (("0", "us-west-2"), ("1", "us-west-2"), ("1", "eu-west-1")):
+            await stored(table, f"{account}-{region}", account=account, region=region)
+
+        assert await keys(table, account="", sort="name", descending=False) == ["0-us-west-2", "1-us-west-2"]
+        assert len(await keys(table, account="", region="")) == 3
+
     async def test_an_unknown_order_is_refused(self, table: AnyTable) -> None:
         with pytest.raises(ValueError, match="cannot sort by 'spec'"):
             await keys(table, sort="spec")

@@ -86,6 +86,8 @@ _NEW_PLACE = (
     "insert into place (kind, account, region) values (%(kind)s, %(account)s, %(region)s) on conflict do nothing"
 )
 _PLACE = "select id from place where kind = %(kind)s and account = %(account)s and region = %(region)s"
+_PLACES = """select account, region from place
+    where kind = %(kind)s and %(account)s in ('', account) and %(region)s in ('', region)"""
 
 
 class PostgresTable:
@@ -123,11 +125,10 @@ class PostgresTable:
         return record_of(await self._names(rows[0][0]), rows[0][1:]) if rows else None
 
     async def select(self, query: Query) -> list[Record]:
-        if query.region:
-            return await self._page(query, query.region)
-        places = "select region from place where kind = %(kind)s and account = %(account)s"
-        regions = await self._rows(places, {"kind": query.kind, "account": query.account})
-        return merge(query, [await self._page(query, region) for (region,) in regions])
+        if query.account and query.region:
+            return await self._page(query, (query.kind, query.account, query.region))
+        places = await self._rows(_PLACES, {"kind": query.kind, "account": query.account, "region": query.region})
+        return merge(query, [await self._page(query, (query.kind, *names)) for names in places])
 
     async def save_wish(self, record: Record) -> bool:
         return await self._save(_SAVE_WISH, record)
@@ -166,9 +167,8 @@ class PostgresTable:
         record.version = rows[0][0]
         return True
 
-    async def _page(self, query: Query, region: str) -> list[Record]:
-        names = query.kind, query.account, region
-        rest, values = listing(query, region, "%s", "ilike")
+    async def _page(self, query: Query, names: tuple[str, str, str]) -> list[Record]:
+        rest, values = listing(query, names[2], "%s", "ilike")
         rows = await self._rows(f"{_JOINED} where r.place = %s{rest}", [await self._place(names), *values])
         return [record_of(names, row[1:]) for row in rows]
 
