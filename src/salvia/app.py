@@ -70,13 +70,15 @@ class Server:
         self.logs = FileLogStore(settings.data / "logs", self.clock)
         self.metrics = SqliteMetrics(settings.data / "metrics.sqlite", self.logs.events)
         self.images = LocalImages(settings.environments)
+        self.compute = Process(settings.data, self.images.find_environment)
+        self.images.on_ready(self.compute.warm)
         self.world = World(
             settings=settings,
             clock=self.clock,
             table=self.table,
             credentials=self.credentials,
             objects=self.objects,
-            compute=Process(settings.data, self.images.find_environment),
+            compute=self.compute,
             images=self.images,
             logs=self.logs.runs,
             metrics=self.metrics,
@@ -100,8 +102,7 @@ class Server:
             self.world.parts["bucket_policy"] = self.objects.bucket_policy
         kinds = [kind(self.world, self.models.service(service.name)) for service in SERVICES for kind in service.kinds]
         self.world.kinds |= {kind.noun: kind for kind in kinds}
-        self.images.on_ready(self.world.compute.warm)
-        self.loop = Loop(self.table, self.world.kinds, self.clock, f"{socket.gethostname()}-{settings.port}")
+        self.loop = Loop(self.table, self.world.kinds, self.clock, f"{socket.gethostname()}-{url.rpartition(':')[2]}")
         self.world.wake = self.loop.wake
         self.world.look = self._look
         authorize = self.world.parts["authorize"] = authorizer(self.world)
@@ -135,6 +136,7 @@ class Server:
     async def _stop(self) -> None:
         self.loop.stop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.compute.close()
         await self.metrics.close()
         await self.logs.stop()
         closing = self.objects.close()
@@ -204,6 +206,7 @@ def serve(settings: Settings, ready: Callable[[str], None] = log.info) -> None:
         ws="none",
         lifespan="on",
         server_header=False,
+        proxy_headers=False,  # X-Forwarded-For is the word of a client, and aws:SourceIp is what policies believe
         access_log=False,
         log_config=None,
         timeout_keep_alive=75,

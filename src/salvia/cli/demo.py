@@ -23,7 +23,8 @@ from salvia.cli.environment import applied, variables
 from salvia.settings import Settings
 
 _SOURCES = Path(__file__).with_name("demonstration")
-_DATA = Path(__file__).parents[3] / "examples" / "data" / "abalone"
+_CHECKOUT, _INSTALLED = Path(__file__).parents[3] / "examples/data/abalone", _SOURCES / "abalone"
+_DATA = _CHECKOUT if _CHECKOUT.exists() else _INSTALLED
 
 # What AWS's own example notebooks show in their stored outputs (github.com/aws/amazon-sagemaker-examples).
 _AWS_TRAIN_RMSE = "1.71"

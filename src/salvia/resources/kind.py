@@ -114,26 +114,25 @@ class Resource:
         return {self.model.result_key: summaries, "NextToken": token}
 
     async def update(self, call: Call) -> Answer:
-        record = await self.find(call)
-        await self.amend(
-            record, {name: value for name, value in call.params.items() if name not in self.model.identity}
-        )
-        return await self._wish(record)
+        change = {name: value for name, value in call.params.items() if name not in self.model.identity}
+        return await self._wish(call, lambda record: self.amend(record, change))
 
     async def stop(self, call: Call) -> Answer:
-        record = await self.find(call)
-        if record.state not in self.unsettled:
-            raise ValidationError(
-                f"The request was rejected because the {self.identity.words} is in status {record.state}: only one that is "
-                f"{' or '.join(sorted(self.unsettled))} can be stopped."
-            )
-        record.wanted = "stopped"
-        return await self._wish(record)
+        async def stopped(record: Record) -> None:
+            if record.state not in self.unsettled:
+                raise ValidationError(
+                    f"The request was rejected because the {self.identity.words} is in status {record.state}: only one "
+                    f"that is {' or '.join(sorted(self.unsettled))} can be stopped."
+                )
+            record.wanted = "stopped"
+
+        return await self._wish(call, stopped)
 
     async def start(self, call: Call) -> Answer:
-        record = await self.find(call)
-        record.wanted = "running"
-        return await self._wish(record)
+        async def running(record: Record) -> None:
+            record.wanted = "running"
+
+        return await self._wish(call, running)
 
     async def delete(self, call: Call) -> Answer:
         record = await self.find(call)
@@ -187,10 +186,12 @@ class Resource:
     def _taken(self, request: Mapping[str, Any], arn: str) -> AwsError:
         return InUse(self.taken.format(noun=self.noun, name=self.identity.name(request), arn=arn))
 
-    async def _wish(self, record: Record) -> Answer:
-        record.modified = record.due = self.world.clock.now()
-        if not await self.world.table.save_wish(record):
-            code, phrase = self.absent
-            raise AwsError(phrase.format(noun=self.noun, name=record.name), code=code)
-        self.world.wake()
-        return self.view(record)
+    async def _wish(self, call: Call, change: Callable[[Record], Awaitable[None]]) -> Answer:
+        """Apply `change` to the record and save it; to the newest one again when another request saved first."""
+        while True:
+            record = await self.find(call)
+            await change(record)
+            record.modified = record.due = self.world.clock.now()
+            if await self.world.table.save_wish(record):
+                self.world.wake()
+                return self.view(record)

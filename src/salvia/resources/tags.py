@@ -1,5 +1,6 @@
 """AddTags, ListTags and DeleteTags, for every noun alike."""
 
+from collections.abc import Callable
 from typing import Any
 
 from salvia.base.arn import Arn
@@ -12,14 +13,8 @@ MOST_TAGS = 50
 
 
 async def add_tags(world: World, call: Call) -> dict[str, Any]:
-    record = await _tagged(world, call)
-    record.tags |= {tag["Key"]: tag["Value"] for tag in call.params["Tags"]}
-    if len(record.tags) > MOST_TAGS:
-        raise LimitExceeded(
-            f"A resource has at most {MOST_TAGS} tags; with this request it would have {len(record.tags)}."
-        )
-    await world.table.save_wish(record)
-    return {"Tags": _pairs(record)}
+    added = {tag["Key"]: tag["Value"] for tag in call.params["Tags"]}
+    return {"Tags": _pairs(await _retagged(world, call, lambda tags: tags | added))}
 
 
 async def list_tags(world: World, call: Call) -> dict[str, Any]:
@@ -27,11 +22,22 @@ async def list_tags(world: World, call: Call) -> dict[str, Any]:
 
 
 async def delete_tags(world: World, call: Call) -> dict[str, Any]:
-    record = await _tagged(world, call)
-    for key in call.params["TagKeys"]:
-        record.tags.pop(key, None)
-    await world.table.save_wish(record)
+    removed = set(call.params["TagKeys"])
+    await _retagged(world, call, lambda tags: {key: value for key, value in tags.items() if key not in removed})
     return {}
+
+
+async def _retagged(world: World, call: Call, change: Callable[[dict[str, str]], dict[str, str]]) -> Record:
+    """The record with changed tags; when another request saved first, the newest one's are changed."""
+    while True:
+        record = await _tagged(world, call)
+        record.tags = change(record.tags)
+        if len(record.tags) > MOST_TAGS:
+            raise LimitExceeded(
+                f"A resource has at most {MOST_TAGS} tags; with this request it would have {len(record.tags)}."
+            )
+        if await world.table.save_wish(record):
+            return record
 
 
 def _pairs(record: Record) -> list[dict[str, str]]:
