@@ -27,7 +27,7 @@ from salvia.wire.protocols.protocol import WireProtocol
 from salvia.wire.protocols.query import read_form
 from salvia.wire.protocols.table import QUERY, REST_JSON
 from salvia.wire.route import Mark, Route, Router, read_mark
-from salvia.wire.signature import Family
+from salvia.wire.signature import Family, Refusal, refusal
 from salvia.wire.sigv4 import Verifier
 from salvia.wire.validate import check, code_for
 
@@ -42,6 +42,22 @@ _SIGNED_QUERY = (b"X-Amz-", b"AWSAccessKeyId=", b"Action=")
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is at the other end of the connection, for aws:SourceIp and aws:SecureTransport; `address` is "" when unknown."""
+
+    address: str = ""
+    secure: bool = False
+
+    @classmethod
+    def of(cls, scope: Scope) -> "Peer":
+        client = scope.get("client")
+        return cls(client[0] if client else "", scope.get("scheme") == "https")
+
+
+_UNKNOWN_PEER = Peer()
+
+
 @dataclass(slots=True)
 class Exchange:
     """One request and what has been learned of it so far."""
@@ -50,6 +66,7 @@ class Exchange:
     body: Incoming
     request_id: str
     mark: Mark
+    peer: Peer
     route: Route | None = None
     caller: Caller = ANONYMOUS
     region: str = ""
@@ -116,6 +133,7 @@ class Wire:
                 scope["query_string"].decode("latin-1"),
                 headers,
                 body,
+                Peer.of(scope),
             )
             try:
                 close = not body.done and not await body.drain(expects="expect" in headers)
@@ -129,12 +147,18 @@ class Wire:
             self._watches.end(watch)
 
     async def handle(
-        self, method: str, raw_path: str, query: str, headers: Mapping[str, str], body: Incoming
+        self,
+        method: str,
+        raw_path: str,
+        query: str,
+        headers: Mapping[str, str],
+        body: Incoming,
+        peer: Peer = _UNKNOWN_PEER,
     ) -> Response:
         """Answers one request; raises nothing but CancelledError. `headers` have lower-case names."""
         request_id = new_request_id()
         request = Request(method, raw_path, query, headers)
-        exchange = Exchange(request, body, request_id, Mark())
+        exchange = Exchange(request, body, request_id, Mark(), peer)
         try:
             response = await self._answer(exchange)
         except AwsError as error:
@@ -166,6 +190,8 @@ class Wire:
             request_id=exchange.request_id,
             headers=exchange.request.headers,
             body=exchange.stream,
+            source_ip=exchange.peer.address,
+            secure=exchange.peer.secure,
         )
         await self._authorize(call)
         result = await answers(call) if answers else await self._pass_on(exchange, call)
@@ -205,6 +231,10 @@ class Wire:
             body=None if family is Family.S3 else request.body,
             anonymous=operation.raw.get("authtype") == "none",
         )
+        mark = exchange.mark
+        if verified.scope and (verified.service, verified.region) != (mark.signing, mark.region):
+            # A credential stated twice: what was looked at to find the service is not what was signed.
+            raise refusal(Refusal.MISMATCH, family)
         exchange.caller = verified.caller
         if family is not Family.S3:
             return
