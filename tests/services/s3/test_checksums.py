@@ -110,3 +110,13 @@ def test_a_copy_can_get_another_checksum(s3: S3Client, bucket: str) -> None:
 
     wanted = base64.b64encode(hashlib.sha256(b"hello" * 10_000).digest()).decode()
     assert made["CopyObjectResult"]["ChecksumSHA256"] == wanted
+
+
+def test_words_of_checksums_may_be_in_lower_case(s3: S3Client, server: Server, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="a", Body=b"hello")
+    request = AWSRequest("GET", f"{server.url}/{bucket}/a", headers={"x-amz-checksum-mode": "enabled"})
+    S3SigV4Auth(Credentials(KEY, SECRET), "s3", "us-east-1").add_auth(request)
+
+    answer = server.ask("GET", f"/{bucket}/a", None, dict(request.headers.items()))
+
+    assert answer.headers["x-amz-checksum-crc32"] == crc32(b"hello")

@@ -115,7 +115,8 @@ async def _read(world: World, call: Call, *, with_body: bool) -> Reply:
         start, length = asked
         status = 206
         checksums = {}
-    if params.get("ChecksumMode") == "ENABLED" and checksums:
+    # the C++ SDK, and so pyarrow, writes it in lower case
+    if (params.get("ChecksumMode") or "").upper() == "ENABLED" and checksums:
         members |= attributes.checksum_members(checksums) | {"ChecksumType": found.checksum_type}
     if status and length:
         members["ContentRange"] = f"bytes {start}-{start + length - 1}/{found.size}"
