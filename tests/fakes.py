@@ -7,6 +7,7 @@ from typing import Any
 from salvia.adapters.table.sqlite import SqliteTable
 from salvia.base.call import Call, Caller
 from salvia.base.clock import SetClock
+from salvia.base.errors import AccessDenied
 from salvia.model.load import Models
 from salvia.ports.compute import Run, RunSpec
 from salvia.ports.credentials import Credential
@@ -184,7 +185,11 @@ def world(folder: Path, *buckets: str) -> World:
     async def execution_caller(role_arn: str, account: str) -> Caller:
         return CALLER
 
-    return World(
+    async def authorize(call: Call) -> None:
+        if f"{call.operation} {call.params.get('Key', call.params.get('Prefix'))}" in world_.parts["refused"]:
+            raise AccessDenied("no")
+
+    world_ = World(
         settings=Settings(data=folder),
         clock=clock,
         table=SqliteTable(Path(":memory:")),
@@ -194,5 +199,11 @@ def world(folder: Path, *buckets: str) -> World:
         images=FakeImages(),
         logs=FakeLogs(folder),
         metrics=FakeMetrics(),
-        parts={"execution_caller": execution_caller, "endpoint_url": "http://127.0.0.1:1"},
+        parts={
+            "execution_caller": execution_caller,
+            "authorize": authorize,
+            "refused": set(),
+            "endpoint_url": "http://127.0.0.1:1",
+        },
     )
+    return world_

@@ -364,3 +364,38 @@ async def test_the_end_of_a_run_has_its_job_looked_at(bench: Bench) -> None:
     bench.compute.listeners[0](bench.compute.launched[0].name)
 
     assert looked == [("TrainingJob", fakes.ACCOUNT, fakes.REGION, "job")]
+
+
+@pytest.mark.parametrize(
+    ("refused", "words"),
+    [
+        ("ListObjectsV2 in/train", 'has "s3:ListBucket" permissions'),
+        ("PutObject out/job", 'has no "s3:PutObject" permission'),
+    ],
+)
+async def test_a_role_that_may_not_is_refused_before_there_is_a_job(bench: Bench, refused: str, words: str) -> None:
+    bench.world.parts["refused"].add(refused)
+
+    with pytest.raises(ValidationError, match=words):
+        await bench.create()
+
+
+async def test_a_job_reads_nothing_that_its_role_may_not(bench: Bench) -> None:
+    bench.world.parts["refused"].add("GetObject in/train/b.csv")
+    await bench.create()
+    job = await bench.ended()
+
+    assert job.status["FailureReason"] == (
+        "ClientError: Data download failed: AccessDenied (403): the role may not do s3:GetObject on s3://bucket/in/train/b.csv."
+    )
+
+
+async def test_a_role_deleted_before_the_start_fails_the_job(bench: Bench) -> None:
+    async def gone(role_arn: str, account: str) -> None:
+        raise ValidationError(f"Could not assume role {role_arn}.")
+
+    await bench.create()
+    bench.world.parts["execution_caller"] = gone
+    job = await bench.ended()
+
+    assert job.status["FailureReason"] == f"ClientError: Could not assume role {fakes.ROLE}."

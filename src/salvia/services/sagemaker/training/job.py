@@ -23,6 +23,7 @@ from salvia.resources.kind import Resource
 from salvia.resources.machine import capped, place_of, whole
 from salvia.resources.world import World
 from salvia.services.sagemaker.training import channels, container, ending, waiting
+from salvia.services.sagemaker.training.access import Access
 from salvia.services.sagemaker.training.artifacts import Checkpoints, model_uri, upload_model, upload_output
 from salvia.services.sagemaker.training.cluster import Host, hosts_of, whole_share
 from salvia.services.sagemaker.training.metrics import scrape
@@ -58,20 +59,26 @@ class TrainingJob(Resource):
 
     async def admit(self, request: dict[str, Any], scope: Scope) -> dict[str, Any]:
         spec = admitted(request)
-        await self.world.parts["execution_caller"](spec["RoleArn"], scope.account)
+        access = await Access.of(self.world, spec["RoleArn"], scope.account, scope.region)
         for channel in spec.get("InputDataConfig") or ():
             uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
-            if not await channels.any_object(self.world.objects, uri):
+            allowed = await access.allows("ListObjectsV2", uri)
+            if not (allowed and await channels.any_object(self.world.objects, uri)):
                 raise ValidationError(
                     f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket exists '
                     f"in the selected region ({scope.region}), that objects exist under that S3 prefix, and that the role "
                     f'"{spec["RoleArn"]}" has "s3:ListBucket" permissions on its bucket.'
                 )
-        bucket, _ = channels.bucket_and_key(spec["OutputDataConfig"]["S3OutputPath"])
+        output = spec["OutputDataConfig"]["S3OutputPath"]
+        bucket, _ = channels.bucket_and_key(output)
         try:
             await self.world.objects.list(bucket, "", limit=1)
         except NoSuchObjectError:
             raise ValidationError(f"S3OutputPath: the bucket {bucket} does not exist.") from None
+        if not await access.allows("PutObject", f"{output.rstrip('/')}/{spec['TrainingJobName']}"):
+            raise ValidationError(
+                f'S3OutputPath: the role "{spec["RoleArn"]}" has no "s3:PutObject" permission on {output}.'
+            )
         return spec
 
     async def amend(self, record: Record, request: dict[str, Any]) -> None:
@@ -131,15 +138,18 @@ class TrainingJob(Resource):
             self.enter(job, "Downloading", "Downloading input data")
             return AT_ONCE
         try:
-            linked = {host: await self.furnish(job, hosts, host) for host in missing}
-            await self.launch(job, image, hosts, linked, place.share)
+            access = await Access.of(self.world, job.spec["RoleArn"], job.account, job.region)
+            linked = {host: await self.furnish(job, access, hosts, host) for host in missing}
+            await self.launch(job, image, hosts, linked, place.share, access)
         except channels.ChannelError as error:
             return self.finish(job, "Failed", reason=str(error))
+        except ValidationError as error:  # the role was changed or deleted since the job was created
+            return self.finish(job, "Failed", reason=f"ClientError: {error}")
         except CannotLaunchError as error:
             return self.finish(job, "Failed", reason=f"InternalServerError: {error}")
         return AT_ONCE
 
-    async def furnish(self, job: Record, hosts: list[Host], host: Host) -> tuple[str, ...]:
+    async def furnish(self, job: Record, access: Access, hosts: list[Host], host: Host) -> tuple[str, ...]:
         """Everything that stands in an instance's /opt/ml before it starts. Returns the paths that must stay as they are.
 
         Raises ChannelError.
@@ -150,22 +160,29 @@ class TrainingJob(Resource):
         linked = []
         for channel in job.spec.get("InputDataConfig") or ():
             items = await channels.items_of(self.world.objects, channel, hosts, host)
+            await access.check_input(channel, items)
             path = f"input/data/{channel['ChannelName']}"
             if not await channels.place(self.world.objects, channel, items, folder / path):
                 linked.append(path)
         if job.spec.get("CheckpointConfig"):
+            await access.check_checkpoints(job.spec["CheckpointConfig"]["S3Uri"])
             await self.checkpoints_of(job, host).restore()
         return tuple(linked)
 
     async def launch(
-        self, job: Record, image: Image, hosts: list[Host], linked: dict[Host, tuple[str, ...]], share: Share
+        self,
+        job: Record,
+        image: Image,
+        hosts: list[Host],
+        linked: dict[Host, tuple[str, ...]],
+        share: Share,
+        access: Access,
     ) -> None:
         """Launch the instances that `linked` names."""
         credential = None
         if not job.spec["EnableNetworkIsolation"]:
-            caller = await self.world.parts["execution_caller"](job.spec["RoleArn"], job.account)
             seconds = job.spec["StoppingCondition"]["MaxRuntimeInSeconds"] + 2 * GRACE
-            credential = await self.world.credentials.issue(caller, seconds)
+            credential = await self.world.credentials.issue(access.role, seconds)
         for host, paths in linked.items():
             log = await self.world.logs.open_file(
                 job.account, job.region, container.LOG_GROUP, container.stream_name(job, host)
