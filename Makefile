@@ -3,6 +3,8 @@ PYTHON ?= python3
 UV := .uv/uv
 export UV_PYTHON_DOWNLOADS := never
 export UV_LINK_MODE ?= copy
+# As tools/bootstrap.py does: this machine may trust authorities of its own.
+export UV_SYSTEM_CERTS ?= true
 
 .PHONY: setup demo test check test-slow format docs benchmarks clean
 

@@ -77,10 +77,9 @@ def _sdk(settings: Settings, console: Console) -> Path:
             "--python",
             sys.executable,
         ]
-        chosen = {"UV_PROJECT_ENVIRONMENT": str(folder), "UV_PYTHON_DOWNLOADS": "never"}
-        outer = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+        chosen = build.uv_environment(os.environ) | {"UV_PROJECT_ENVIRONMENT": str(folder)}
         quiet = [] if console.is_terminal else ["--quiet"]
-        if subprocess.run([*command, *quiet], env=outer | chosen, check=False).returncode:
+        if subprocess.run([*command, *quiet], env=chosen, check=False).returncode:
             raise Refusal(
                 "the environment of the SageMaker SDK could not be built; is PyPI reachable from this machine?"
             )

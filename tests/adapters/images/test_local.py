@@ -188,3 +188,15 @@ async def test_the_python_environment_is_built_from_its_lock(images: LocalImages
 
     assert (pth.parent / "boto3").is_dir()
     assert pth.read_text() == f"{build.CODE_PATH}\n"
+
+
+def test_uv_trusts_whom_the_machine_trusts_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "_has_authorities", lambda: True)
+    assert build.uv_environment({"HOME": "/h", "VIRTUAL_ENV": "/v"}) == {
+        "HOME": "/h",
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_SYSTEM_CERTS": "true",
+    }
+    assert build.uv_environment({"UV_SYSTEM_CERTS": "false"})["UV_SYSTEM_CERTS"] == "false"
+    monkeypatch.setattr(build, "_has_authorities", lambda: False)
+    assert "UV_SYSTEM_CERTS" not in build.uv_environment({})

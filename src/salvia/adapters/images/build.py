@@ -7,10 +7,11 @@ import hashlib
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -91,6 +92,20 @@ def _fill(folder: Path, lock: str, say: Callable[[str], None]) -> None:
     (folder / "built.json").write_text(json.dumps({"python": sys.version, "packages": packages}))
 
 
+def uv_environment(outer: Mapping[str, str]) -> dict[str, str]:
+    """The environment for uv: it downloads no Python, and trusts whom this machine trusts, such as a company's proxy."""
+    chosen = {"UV_PYTHON_DOWNLOADS": "never"}
+    if "UV_SYSTEM_CERTS" not in outer and _has_authorities():
+        chosen["UV_SYSTEM_CERTS"] = "true"
+    return {name: value for name, value in outer.items() if name != "VIRTUAL_ENV"} | chosen
+
+
+def _has_authorities() -> bool:
+    """Without any of the machine's own, uv must use those that it brings along."""
+    paths = ssl.get_default_verify_paths()
+    return paths.cafile is not None or (paths.capath is not None and any(os.scandir(paths.capath)))
+
+
 def _site_packages(folder: Path) -> Path:
     return next(folder.glob("lib/python3.*/site-packages"))
 
@@ -98,10 +113,14 @@ def _site_packages(folder: Path) -> Path:
 def _uv(*arguments: str) -> None:
     # Not the user's uv.toml: it is about their projects. The environment counts: it names mirrors and proxies.
     command = [uv.find_uv_bin(), *arguments, "--no-config"]
-    environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never"}
-    environment.pop("VIRTUAL_ENV", None)
     done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, umask=0o022, check=False
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=uv_environment(os.environ),
+        umask=0o022,
+        check=False,
     )
     if done.returncode:
         raise BuildError(
