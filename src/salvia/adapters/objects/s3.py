@@ -30,10 +30,11 @@ _MAKES = {"PutObject", "CopyObject", "CompleteMultipartUpload"}
 
 
 class S3Objects:
-    """`forward` is the raw operation for the wire, `bucket_policy` what the authoriser asks. `close` it at the end."""
+    """`forward` is the raw operation for the wire, `bucket_policy` and `bucket_owner` what the authoriser asks. `close` it at the end."""
 
     def __init__(self, endpoint: str, access_key: str, secret_key: str, region: str, account: str) -> None:
         self._backend = Backend(endpoint, access_key, secret_key, region)
+        self._account = account
         self._forward = Forward(self._backend, account)
         self._listeners: list[Callable[[ObjectInfo], None]] = []
         self._policies: dict[str, tuple[float, dict[str, Any] | None]] = {}
@@ -45,6 +46,10 @@ class S3Objects:
         if call.operation in _MAKES and reply.status == 200 and self._listeners:
             await self._tell_of(call.params["Bucket"], call.params["Key"])
         return reply
+
+    async def bucket_owner(self, _: str) -> str:
+        """All buckets of the backend belong to the account of the settings."""
+        return self._account
 
     async def bucket_policy(self, bucket: str) -> dict[str, Any] | None:
         """The backend's policy of a bucket, not older than a few seconds; None when there is none."""

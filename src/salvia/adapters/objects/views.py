@@ -3,8 +3,9 @@
 import errno
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -15,6 +16,7 @@ from salvia.base.clock import Clock
 from salvia.ports.object_store import Content, Extent
 from salvia.ports.objects import NoSuchObjectError, Placement
 
+_AT_ONCE = 200  # objects looked up by one query
 _NO_LINK = {errno.EXDEV, errno.EMLINK, errno.EPERM, errno.ENOTSUP}
 
 
@@ -33,49 +35,61 @@ class Views:
     def _link_all(self, placements: Sequence[Placement]) -> list[Placement]:
         """In a thread. Returns those whose bytes lie in several files and must be joined first."""
         several = []
-        made: set[Path] = set()
-        connection = self._index.reader()
-        try:
-            for placement in placements:
-                if placement.path.parent not in made:
-                    placement.path.parent.mkdir(parents=True, exist_ok=True)
-                    made.add(placement.path.parent)
-                extents = _extents(connection, placement)
-                if len(extents) > 1:
-                    several.append(placement)
-                    continue
-                self._link(connection, placement.path, extents)
-        finally:
-            connection.close()
+        made: set[str] = set()
+        for placement, (packed, file, size, data) in self._found(placements):
+            path = str(placement.path)
+            folder = os.path.dirname(path)
+            if folder not in made:
+                os.makedirs(folder, exist_ok=True)
+                made.add(folder)
+            extents = orjson.loads(packed)
+            if len(extents) > 1:
+                several.append(placement)
+            else:
+                self._link(path, extents, file, size, data)
         return several
 
-    def _link(self, connection: sqlite3.Connection, path: Path, extents: Sequence[Extent]) -> None:
-        path.unlink(missing_ok=True)
-        if not extents:
-            _write(path, b"")
+    def _found(self, placements: Sequence[Placement]) -> Iterator[tuple[Placement, Sequence[Any]]]:
+        """Each with its extents and the file, size and data of its first content; looked up many at a time."""
+        connection = self._index.reader()
+        try:
+            for at in range(0, len(placements), _AT_ONCE):
+                some = placements[at : at + _AT_ONCE]
+                rows_of: dict[tuple[str, str], Sequence[Any]] = {}
+                for bucket in {placement.bucket for placement in some}:
+                    keys = [placement.key for placement in some if placement.bucket == bucket]
+                    query = f"{_FIRST_CONTENT} and key in ({','.join('?' * len(keys))})"
+                    rows_of |= {(bucket, row[0]): row[1:] for row in connection.execute(query, (bucket, *keys))}
+                for placement in some:
+                    row = rows_of.get((placement.bucket, placement.key))
+                    if row is None:
+                        raise _missing(placement)
+                    yield placement, row
+        finally:
+            connection.close()
+
+    def _link(self, path: str, extents: list[list[int]], file: str | None, size: int, data: bytes | None) -> None:
+        """Make the file at `path`, or make it anew, from one extent of one content (or of none: an empty object)."""
+        if file is None:
+            offset, length = extents[0][1:] if extents else (0, 0)
+            _anew(path, lambda: _write(path, (data or b"")[offset : offset + length]))
             return
-        extent = extents[0]
-        file, data, size = connection.execute(
-            "select file, data, size from contents where id = ?", (extent.content,)
-        ).fetchone()
-        if data is not None:
-            _write(path, data[extent.offset : extent.offset + extent.length])
-            return
-        stored = self._files.path(file)
-        if extent.length != size:
-            copy_ranges([(stored, extent.offset, extent.length)], path)
+        stored = f"{self._files.folder}/{file[:2]}/{file}"
+        _, offset, length = extents[0]
+        if length != size:
+            _anew(path, lambda: copy_ranges([(stored, offset, length)], path))
             return
         try:
-            os.link(stored, path)
+            _anew(path, lambda: os.link(stored, path))
         except OSError as error:
             if error.errno not in _NO_LINK:
                 raise
-            copy_ranges([(stored, 0, size)], path)
+            _anew(path, lambda: copy_ranges([(stored, 0, size)], path))
 
     async def _join(self, placement: Placement) -> None:
         """Make one file of an object that lies in several, and keep it: the next run only links."""
         extents = _extents(self._index.read, placement)
-        sources = []
+        sources: list[tuple[Path | str, int, int]] = []
         for extent in extents:
             row = self._index.read.execute("select file from contents where id = ?", (extent.content,)).fetchone()
             sources.append((self._files.path(row[0]), extent.offset, extent.length))
@@ -100,17 +114,33 @@ class Views:
         self._files.reap_later()
 
 
+_FIRST_CONTENT = (
+    "select key, extents, file, contents.size, data from versions indexed by objects "
+    "left join contents on contents.id = json_extract(extents, '$[0][0]') "
+    "where bucket = ? and latest = 1 and marker = 0"
+)
+
+
 def _extents(connection: sqlite3.Connection, placement: Placement) -> tuple[Extent, ...]:
-    row = connection.execute(
-        "select extents from versions indexed by objects where bucket = ? and key = ? and latest = 1 and marker = 0",
-        (placement.bucket, placement.key),
-    ).fetchone()
+    row = connection.execute(f"{_FIRST_CONTENT} and key = ?", (placement.bucket, placement.key)).fetchone()
     if row is None:
-        raise NoSuchObjectError(f"s3://{placement.bucket}/{placement.key}")
-    return rows.unpack_extents(orjson.loads(row[0]))
+        raise _missing(placement)
+    return rows.unpack_extents(orjson.loads(row[1]))
 
 
-def _write(path: Path, data: bytes) -> None:
+def _missing(placement: Placement) -> NoSuchObjectError:
+    return NoSuchObjectError(f"s3://{placement.bucket}/{placement.key}")
+
+
+def _anew(path: str, make: Callable[[], None]) -> None:
+    try:
+        make()
+    except FileExistsError:
+        os.unlink(path)
+        make()
+
+
+def _write(path: str, data: bytes) -> None:
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o444)
     try:
         contents.write_all(descriptor, data)
@@ -118,7 +148,7 @@ def _write(path: Path, data: bytes) -> None:
         os.close(descriptor)
 
 
-def copy_ranges(sources: Sequence[tuple[Path, int, int]], path: Path) -> None:
+def copy_ranges(sources: Sequence[tuple[Path | str, int, int]], path: Path | str) -> None:
     """Write the ranges one after the other to a new file, inside the kernel (and without copying where it can share)."""
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o444)
     try:
@@ -128,7 +158,7 @@ def copy_ranges(sources: Sequence[tuple[Path, int, int]], path: Path) -> None:
         os.close(descriptor)
 
 
-def _copy_range(source: Path, offset: int, length: int, target: int) -> None:
+def _copy_range(source: Path | str, offset: int, length: int, target: int) -> None:
     descriptor = os.open(source, os.O_RDONLY)
     try:
         while length:
