@@ -1,8 +1,13 @@
-"""Whatever is sent to an operation that is served, the answer is an AWS-shaped refusal or a true success: no 5xx, no hang."""
+"""Whatever a client sends to an operation that is served, the answer is an AWS-shaped refusal or a true success.
 
+SALVIA_TEST_SEED chooses other inputs, SALVIA_TEST_FUZZ=10 ten times as many.
+"""
+
+import itertools
 import tempfile
+import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,80 +16,101 @@ from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.response import StreamingBody
 
-from salvia.app import operations
+from tests.clients.bench import DEPTH, SEED, SERVED, Bench
 from tests.clients.drawn import Draw
+from tests.clients.shown import SHOWN
 from tests.servers import Server
 
 pytestmark = pytest.mark.slow
 
-TRIES = 25
-ROLE = "arn:aws:iam::000000000000:role/SalviaExecutionRole"
-IMAGE = "763104351884.dkr.ecr.us-west-2.amazonaws.com/sagemaker-base-python-310:1.0"
-SERVED = sorted(
-    {(row.service, row.operation) for row in operations() if row.state != "refused"} - {("s3", "PostObject")}
-)
-
-
-class Bench:
-    """A server with something in it, and clients that check nothing before they send."""
-
-    def __init__(self, server: Server) -> None:
-        self.server = server
-        self.told = server.variables()
-        self.clients: dict[str, Any] = {}
-        s3, logs = self.client("s3"), self.client("logs")
-        s3.create_bucket(Bucket="drawn", CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
-        s3.put_object(Bucket="drawn", Key="key", Body=b"data")
-        logs.create_log_group(logGroupName="drawn")
-        logs.create_log_stream(logGroupName="drawn", logStreamName="stream")
-        self.known: dict[str, list[Any]] = {
-            "Bucket": ["drawn", "drawn", "missing-bucket"],
-            "Key": ["key", "big", "a/b//c", "ключ", "../x"],
-            "UploadId": [s3.create_multipart_upload(Bucket="drawn", Key="big")["UploadId"], "none"],
-            "CopySource": ["drawn/key", "/drawn/key", "nowhere", "drawn/key?versionId=x"],
-            "RoleArn": [ROLE],
-            "RoleName": ["SalviaExecutionRole", "none"],
-            "S3Uri": ["s3://drawn/key", "s3://drawn/", "s3://none/x"],
-            "S3OutputPath": ["s3://drawn/out"],
-            "TrainingImage": [IMAGE, "none"],
-            "TrainingInputMode": ["File"],
-            "InstanceType": ["ml.m5.large"],
-            "logGroupName": ["drawn", "none"],
-            "logStreamName": ["stream", "none"],
-        }
-
-    def client(self, name: str) -> Any:
-        if name not in self.clients:
-            self.clients[name] = self.server.client(name, self.told, parameter_validation=False)
-        return self.clients[name]
+BY_CHANCE = round(12 * DEPTH)  # requests for an operation, all members drawn
+WRONG = round(25 * DEPTH)  # right ones but for one member
+SLOW_SECONDS = 10.0
+MOST_MEGABYTES = 700
+NOT_RIGHT = {("logs", "GetLogRecord"), ("sagemaker", "StopTrainingJob")}  # need what only a client's earlier answer has
 
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[Bench]:
+    print(f"SALVIA_TEST_SEED={SEED}")
     with tempfile.TemporaryDirectory() as data, Server(Path(data)) as server:
-        yield Bench(server)
+        made = Bench(server)
+        yield made
+        print(f"{made.requests} requests, the server held at most {made.peak_megabytes()} MB")
 
 
-@pytest.mark.parametrize(("service", "operation"), SERVED, ids=lambda value: str(value))
-def test_no_input_brings_the_server_to_its_knees(bench: Bench, service: str, operation: str) -> None:
-    client = bench.client(service)
-    shape = client.meta.service_model.operation_model(operation).input_shape
-    for attempt in range(TRIES):
-        drawn = Draw(zlib.crc32(f"{service}{operation}{attempt}".encode()), bench.known).request(shape)
-        if operation in {"DeleteBucket", "DeleteLogGroup", "DeleteRole"}:
-            drawn.pop("Bucket", None)  # what the other tests stand on
+def _drawn(bench: Bench, service: str, operation: str, way: str) -> Iterator[dict[str, Any]]:
+    shape = bench.shape(service, operation)
+    draw = Draw(zlib.crc32(f"{SEED}{service}{operation}{way}".encode()), bench.known[service])
+    if way == "by chance":
+        yield from (draw.request(shape) for _ in range(BY_CHANCE))
+        return
+    right = bench.right(service, operation)
+    wrong = list(itertools.islice(draw.wrong(shape, right), 5000))
+    yield from draw.random.sample(wrong, min(WRONG, len(wrong)))
+
+
+def _ask(bench: Bench, service: str, operation: str, params: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The answer, None when it was a refusal as AWS words one, or when botocore could not write the request down."""
+    begun = time.monotonic()
+    try:
+        answer: dict[str, Any] = getattr(bench.client(service), xform_name(operation))(**params)
+    except ClientError as refused:
+        told = refused.response
+        status = told["ResponseMetadata"]["HTTPStatusCode"]
+        assert 300 <= status < 500 or (status, told["Error"]["Code"]) == (501, "NotImplemented"), refused
+        assert told["Error"]["Code"], params
+        assert told["Error"].get("Message") or operation.startswith("Head") or status in {304, 412}, (params, told)
+        assert told["ResponseMetadata"].get("RequestId"), (params, told)
+        return None
+    except HTTPClientError as broken:
+        raise AssertionError(f"{broken!r} after {time.monotonic() - begun:.1f} s") from broken
+    except (BotoCoreError, ValueError, TypeError, AttributeError, KeyError):
+        return None
+    finally:
+        spent = time.monotonic() - begun
+        assert spent < SLOW_SECONDS, f"{operation} took {spent:.1f} s: {params}"
+    for value in answer.values():
+        if isinstance(value, StreamingBody):
+            value.read()
+    return answer
+
+
+def _check_shown(bench: Bench, service: str, operation: str, asked: dict[str, Any], answer: dict[str, Any]) -> None:
+    if (service, operation) not in SHOWN:
+        return
+    showing, pick, holds = SHOWN[service, operation]
+    try:
+        shown = bench.call(service, showing, pick(asked, answer))
+    except ClientError as refused:
+        raise AssertionError(f"{operation} succeeded, but {showing} says {refused}") from refused
+    assert holds(asked, answer, shown), (operation, asked, showing, shown)
+
+
+@pytest.mark.parametrize("way", ["by chance", "one wrong"])
+@pytest.mark.parametrize(("service", "operation"), SERVED, ids=str)
+def test_any_input_gets_a_true_success_or_a_refusal(bench: Bench, service: str, operation: str, way: str) -> None:
+    bench.prepare(service, operation)
+    for params in _drawn(bench, service, operation, way):
         try:
-            answer = getattr(client, xform_name(operation))(**drawn)
-        except ClientError as refused:
-            status, code = refused.response["ResponseMetadata"]["HTTPStatusCode"], refused.response["Error"]["Code"]
+            answer = _ask(bench, service, operation, params)
+            if answer is not None:
+                _check_shown(bench, service, operation, params, answer)
+            trouble = bench.trouble()
+        except AssertionError as failed:
+            raise AssertionError(f"{service} {operation} {params}: {failed}\n{bench.trouble()}") from failed
 
-            assert 300 <= status < 500, (operation, drawn, refused)
-            assert code, (operation, drawn)
-        except HTTPClientError as broken:
-            raise AssertionError(f"{operation} {drawn}: {broken!r}") from broken
-        except (BotoCoreError, ValueError, TypeError, AttributeError):
-            continue  # botocore itself could not write it down
-        else:
-            for value in answer.values():
-                if isinstance(value, StreamingBody):
-                    value.read()
+        assert not trouble, f"{service} {operation} {params}: {trouble}"
+
+
+@pytest.mark.parametrize(("service", "operation"), [one for one in SERVED if one not in NOT_RIGHT], ids=str)
+def test_what_the_drawn_requests_start_from_is_right(bench: Bench, service: str, operation: str) -> None:
+    bench.prepare(service, operation)
+    right = bench.right(service, operation)
+    answer = bench.call(service, operation, right)
+
+    _check_shown(bench, service, operation, right, answer)
+
+
+def test_all_this_took_little_memory(bench: Bench) -> None:
+    assert bench.peak_megabytes() < MOST_MEGABYTES
