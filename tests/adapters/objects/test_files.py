@@ -12,7 +12,7 @@ from salvia.adapters.objects.files import FileObjects
 from salvia.base.clock import SetClock
 from salvia.base.errors import AwsError
 from salvia.ports.object_store import Bucket, Completion, Draft, Part, Upload
-from salvia.ports.objects import ObjectInfo, Placement
+from salvia.ports.objects import NoSuchObjectError, ObjectInfo, Placement
 
 BIG = b"0123456789abcdef" * 4096  # 64 KiB
 FIVE = os.urandom(5 * 1024 * 1024)
@@ -180,6 +180,30 @@ async def test_the_file_of_a_run_is_moved_in_unless_somebody_holds_a_link_to_it(
 
     assert not (tmp_path / "own").exists()
     assert await objects.get("b", "shared") == BIG
+
+
+async def test_the_file_of_a_run_outlasts_a_server_that_dies_before_it_is_an_object(
+    objects: FileObjects, clock: SetClock, tmp_path: Path
+) -> None:
+    (tmp_path / "model").write_bytes(BIG)
+    dying = FileObjects(tmp_path / "store", clock)
+    await dying.store.contents.take_file(tmp_path / "model", [])  # type: ignore[attr-defined]
+    dying.close()  # it was never committed
+
+    FileObjects(tmp_path / "store", clock).close()  # sweeps
+    await objects.put_file("b", "model", tmp_path / "model")
+
+    assert await objects.get("b", "model") == BIG
+    assert len(stored(objects)) == 1
+
+
+async def test_the_file_of_a_run_stays_when_its_bucket_is_not_there(objects: FileObjects, tmp_path: Path) -> None:
+    (tmp_path / "model").write_bytes(BIG)
+
+    with pytest.raises(NoSuchObjectError):
+        await objects.put_file("nowhere", "model", tmp_path / "model")
+
+    assert (tmp_path / "model").read_bytes() == BIG
 
 
 async def test_concurrent_writers_of_one_key_leave_one_whole_object(objects: FileObjects) -> None:

@@ -125,14 +125,22 @@ class FileContents:
         return incoming.name
 
     async def take_file(self, path: Path, algorithms: Sequence[str]) -> Content:
-        """The file becomes a content; it is moved here where nobody else holds a link to it, else copied."""
-        file = await self.make(lambda incoming: _move_or_copy(path, incoming))
+        """The file becomes a content: as it is where nobody else holds a link to it, else as a copy.
+
+        It keeps its name until `let_go`, so that a server that dies before the index knows the content loses nothing.
+        """
+        file = await self.make(lambda incoming: _link_or_copy(path, incoming))
         size = self.path(file).stat().st_size
         hashes = await self.hash(FileBody((FilePiece(self.path(file), 0, size),)), algorithms)
         if size == 0:
             self.forget(file)
             return Content(0, hashes.md5(), hashes.checksums(), data=b"")
         return Content(size, hashes.md5(), hashes.checksums(), file=file)
+
+    def let_go(self, path: Path, content: Content) -> None:
+        """Remove the name `path` of a file that has become this content; a file that was copied keeps its name."""
+        if content.file and path.samefile(self.path(content.file)):
+            path.unlink()
 
     def path(self, file: str) -> Path:
         return self.folder / file[:2] / file
@@ -265,7 +273,7 @@ def _publish_file(incoming: Path, final: Path) -> None:
         os.close(descriptor)
 
 
-def _move_or_copy(path: Path, incoming: Path) -> None:
+def _link_or_copy(path: Path, incoming: Path) -> None:
     """Never follows a link: what a run leaves behind must not name a file of the host."""
     source = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
@@ -273,7 +281,7 @@ def _move_or_copy(path: Path, incoming: Path) -> None:
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "only a regular file can become an object", str(path))
         ours = found.st_uid == os.geteuid() or os.geteuid() == 0
-        if not (found.st_nlink == 1 and ours and _moved(path, incoming)):
+        if not (found.st_nlink == 1 and ours and _linked(path, incoming)):
             with open(source, "rb", closefd=False) as reader, incoming.open("xb") as writer:
                 shutil.copyfileobj(reader, writer, _CHUNK)
     finally:
@@ -283,9 +291,9 @@ def _move_or_copy(path: Path, incoming: Path) -> None:
     incoming.chmod(0o444)
 
 
-def _moved(path: Path, incoming: Path) -> bool:
+def _linked(path: Path, incoming: Path) -> bool:
     try:
-        path.rename(incoming)
+        os.link(path, incoming, follow_symlinks=False)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise

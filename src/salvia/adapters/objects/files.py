@@ -51,9 +51,11 @@ class FileObjects:
     async def put_file(self, bucket: str, key: str, path: Path, *, content_type: str = "") -> ObjectInfo:
         content = await self._files.take_file(path, [_CHECKSUM])
         try:
-            return _info(await self._versions.commit(_draft(bucket, key, content_type), content))
+            made = await self._versions.commit(_draft(bucket, key, content_type), content)
         except NoSuchBucket:
             raise NoSuchObjectError(f"s3://{bucket}") from None
+        self._files.let_go(path, content)
+        return _info(made)
 
     async def place(self, placements: Iterable[Placement]) -> None:
         await self._views.place(placements)
