@@ -40,7 +40,7 @@ class FakeCompute:
         self.cpus, self.memory = 2.0, 8 << 30
 
     def folder(self, name: str) -> Path:
-        return self.root / name
+        return self.root / name / "ml"
 
     async def find(self, name: str) -> Run | None:
         return self.runs.get(name)

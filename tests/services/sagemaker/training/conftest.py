@@ -68,6 +68,10 @@ class Bench:
         with tarfile.open(fileobj=BytesIO(self.objects.buckets["bucket"][key])) as tar:
             return {member.name: tar.extractfile(member).read() for member in tar.getmembers()}  # type: ignore[union-attr]
 
+    def modes(self, key: str) -> dict[str, int]:
+        with tarfile.open(fileobj=BytesIO(self.objects.buckets["bucket"][key])) as tar:
+            return {member.name: member.mode for member in tar.getmembers()}
+
 
 def request(name: str) -> dict[str, Any]:
     return {

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from salvia.services.sagemaker.training.left import files_below, read_below
+from salvia.services.sagemaker.training.left import copy_below, files_below, open_up, read_below
 
 REFUSED = "symbolic link|Not a directory|not a regular file"
 
@@ -51,3 +51,28 @@ def test_a_pipe_does_not_hang_the_server(ml: Path) -> None:
     assert [path.name for path in files_below(ml, "model")] == ["weights"]
     with pytest.raises(OSError, match=REFUSED):
         read_below(ml, "model/pipe")
+
+
+def test_a_copy_is_of_a_regular_file_too(ml: Path) -> None:
+    (ml / "model/stolen").symlink_to(ml.parent / "host/key")
+    copy_below(ml, "model/deep/weights", ml.parent / "copy")
+
+    assert (ml.parent / "copy").read_text() == "w"
+    with pytest.raises(OSError, match=REFUSED):
+        copy_below(ml, "model/stolen", ml.parent / "copy")
+
+
+def test_what_a_job_closed_is_opened_for_the_server_and_nothing_behind_a_link(
+    ml: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    key = ml.parent / "host/key"
+    (ml / "model/stolen").symlink_to(key)
+    (ml / "model/deep/weights").chmod(0)
+    (ml / "model/deep").chmod(0)
+    key.chmod(0o600)
+    open_up(ml, "model")
+
+    assert (ml / "model/deep").stat().st_mode & 0o777 == 0o700
+    assert (ml / "model/deep/weights").stat().st_mode & 0o777 == 0o400
+    assert key.stat().st_mode & 0o777 == 0o600

@@ -24,7 +24,13 @@ from salvia.resources.machine import capped, place_of, whole
 from salvia.resources.world import World
 from salvia.services.sagemaker.training import channels, container, ending, waiting
 from salvia.services.sagemaker.training.access import Access
-from salvia.services.sagemaker.training.artifacts import Checkpoints, model_uri, upload_model, upload_output
+from salvia.services.sagemaker.training.artifacts import (
+    ArtifactError,
+    Checkpoints,
+    model_uri,
+    upload_model,
+    upload_output,
+)
 from salvia.services.sagemaker.training.cluster import Host, hosts_of, whole_share
 from salvia.services.sagemaker.training.metrics import scrape
 from salvia.services.sagemaker.training.request import admitted
@@ -232,6 +238,8 @@ class TrainingJob(Resource):
             await upload_output(self.world.objects, job, folders)
         except NoSuchObjectError as error:
             how = ending.Ending("Failed", "Failed", reason=f"ClientError: Failed to upload the output: {error}")
+        except ArtifactError as error:
+            how = ending.Ending("Failed", "Failed", reason=str(error))
         seconds = max(1, round(ended - started))
         job.status |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds * len(hosts)}
         return self.finish(job, how.status, how.secondary, how.message, how.reason)
@@ -291,7 +299,7 @@ class TrainingJob(Resource):
         name = container.run_name(job, host)
         if name not in self.checkpoints:
             folder = self.world.compute.folder(name)
-            self.checkpoints[name] = Checkpoints.of(self.world.objects, job.spec["CheckpointConfig"], folder)
+            self.checkpoints[name] = Checkpoints.of(self.world.objects, job, folder)
         return self.checkpoints[name]
 
     async def send_checkpoints(self, job: Record, hosts: list[Host], every: float) -> None:

@@ -5,6 +5,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+_CHUNK = 1 << 20
+
 
 def files_below(ml: Path, name: str) -> Iterator[Path]:
     """The regular files below `ml`/`name`, in order; none when the folder, or one on the way to it, is a link."""
@@ -21,11 +23,33 @@ def files_below(ml: Path, name: str) -> Iterator[Path]:
 
 
 def read_below(ml: Path, name: str, most: int = -1) -> bytes:
-    """The content of the regular file `ml`/`name`, up to `most` bytes, while the job may still run.
+    """The content of the regular file `ml`/`name`, up to `most` bytes, while the job may still run. Raises OSError."""
+    with os.fdopen(_opened(ml, name), "rb") as file:
+        return file.read(most)
 
-    Each part of the way is opened from the one before, so nothing that is swapped for a link meanwhile is followed.
-    Raises OSError, also for what is not a regular file.
-    """
+
+def copy_below(ml: Path, name: str, target: Path) -> None:
+    """Copy the regular file `ml`/`name` over `target`, as long as it is at the beginning. Raises OSError."""
+    with os.fdopen(_opened(ml, name), "rb") as file, target.open("wb") as copy:
+        left = os.fstat(file.fileno()).st_size
+        while left and (data := file.read(min(left, _CHUNK))):
+            left -= copy.write(data)
+
+
+def open_up(ml: Path, name: str) -> None:
+    """Let the server read all that is below `ml`/`name`, whatever modes the job left there. Only after the job has ended."""
+    top = ml / name
+    if os.geteuid() == 0 or top.is_symlink() or not top.is_dir():
+        return
+    top.chmod(0o700)
+    for parent, folders, names in os.walk(top):
+        for path in (Path(parent, name) for name in (*folders, *names)):
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode | (0o700 if path.is_dir() else 0o400))
+
+
+def _opened(ml: Path, name: str) -> int:
+    """Each part of the way is opened from the one before, so nothing that is swapped for a link meanwhile is followed."""
     *folders, last = PurePosixPath(name).parts
     at = os.open(ml, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -36,7 +60,7 @@ def read_below(ml: Path, name: str, most: int = -1) -> bytes:
         file = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=at)
     finally:
         os.close(at)
-    with os.fdopen(file, "rb") as opened:
-        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-            raise OSError(f"{name} is not a regular file")
-        return opened.read(most)
+    if stat.S_ISREG(os.fstat(file).st_mode):
+        return file
+    os.close(file)
+    raise OSError(f"{name} is not a regular file")
