@@ -44,6 +44,7 @@ async def test_the_transitions_tell_the_whole_story_in_order(bench: Bench) -> No
     shown = (await bench.ended()).status
 
     assert [step["Status"] for step in shown["SecondaryStatusTransitions"]] == [
+        "Starting",
         "Downloading",
         "Training",
         "Uploading",

@@ -141,6 +141,8 @@ class TrainingJob(Resource):
             self.enter(job, "Starting", waiting.message(readiness, place))
             return SOON if place and place.ahead == 1 else 4 * SOON
         if job.status.get("SecondaryStatus") != "Downloading":
+            if not job.status.get("SecondaryStatusTransitions"):  # it never waited: the story begins here all the same
+                self.enter(job, "Starting", waiting.message(readiness, None))
             self.enter(job, "Downloading", "Downloading input data")
             return AT_ONCE
         try:
