@@ -54,8 +54,8 @@ def objects(connection: sqlite3.Connection, bucket: str, asked: Listing) -> Page
 
 def versions(connection: sqlite3.Connection, bucket: str, asked: Listing) -> Page[Version]:
     query = (
-        f"select {rows.SUMMARY}, seq from versions where bucket = ?1 and key >= ?2 and key < ?4 "  # noqa: S608
-        "and (key > ?2 or seq < ?3) order by key, seq desc"
+        f"select {rows.SUMMARY}, seq from versions where bucket = ? and key >= ? and key < ? "  # noqa: S608
+        "and (key > ? or seq < ?) order by key, seq desc"
     )
     end = prefix_end(asked.prefix)
     start = (asked.prefix, _NEWEST)
@@ -67,7 +67,7 @@ def versions(connection: sqlite3.Connection, bucket: str, asked: Listing) -> Pag
         start = (asked.after, row[0] if row else 0)
     return _page(
         _Scan(
-            read=lambda cursor: connection.execute(query, (bucket, *cursor, end)),
+            read=lambda cursor: connection.execute(query, (bucket, cursor[0], end, *cursor)),
             start=start,
             at=lambda key: (key, _NEWEST),
             key=lambda row: str(row[1]),
@@ -80,8 +80,8 @@ def versions(connection: sqlite3.Connection, bucket: str, asked: Listing) -> Pag
 
 def uploads(connection: sqlite3.Connection, bucket: str, asked: Listing) -> Page[Upload]:
     query = (
-        f"select {rows.UPLOAD} from uploads where bucket = ?1 and key >= ?2 and key < ?5 "  # noqa: S608
-        "and (key > ?2 or (started, id) > (?3, ?4)) order by key, started, id"
+        f"select {rows.UPLOAD} from uploads where bucket = ? and key >= ? and key < ? "  # noqa: S608
+        "and (key > ? or (started, id) > (?, ?)) order by key, started, id"
     )
     end = prefix_end(asked.prefix)
     start = (asked.prefix, -1.0, "")
@@ -90,7 +90,7 @@ def uploads(connection: sqlite3.Connection, bucket: str, asked: Listing) -> Page
         start = (asked.after, row[0] if row else float("inf"), asked.after_version)
     return _page(
         _Scan(
-            read=lambda cursor: connection.execute(query, (bucket, *cursor, end)),
+            read=lambda cursor: connection.execute(query, (bucket, cursor[0], end, *cursor)),
             start=start,
             at=lambda key: (key, -1.0, ""),
             key=lambda row: str(row[2]),

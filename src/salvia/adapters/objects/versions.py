@@ -89,7 +89,7 @@ class FileVersions:
             return [_try_remove(connection, bucket, versioning, removal, now) for removal in removals]
 
         removed = await self._index.write(change)
-        self._files.reap_later()
+        self._files.garbage.reap_later()
         return removed
 
     async def change(
@@ -113,7 +113,7 @@ class FileVersions:
         return listing.versions(self._index.read, bucket, asked)
 
     def announce(self, made: Version) -> Version:
-        self._files.reap_later()
+        self._files.garbage.reap_later()
         self.created(made)
         return made
 
@@ -175,9 +175,9 @@ def _drop(connection: sqlite3.Connection, bucket: str, key: str, version: str, n
     contents.free(connection, found.extents, now)
     if found.latest:
         connection.execute(
-            "update versions set latest = 1 where bucket = ?1 and key = ?2 and seq = "
-            "(select max(seq) from versions where bucket = ?1 and key = ?2)",
-            (bucket, key),
+            "update versions set latest = 1 where bucket = ? and key = ? and seq = "
+            "(select max(seq) from versions where bucket = ? and key = ?)",
+            (bucket, key, bucket, key),
         )
     return found
 

@@ -105,8 +105,8 @@ class SqliteTable:
         if query.account and query.region:
             return self._page(query, (query.kind, query.account, query.region))
         places = self._execute(
-            "select kind, account, region from place where kind = ?1 and ?2 in ('', account) and ?3 in ('', region)",
-            (query.kind, query.account, query.region),
+            "select kind, account, region from place where kind = :kind and :account in ('', account) and :region in ('', region)",
+            {"kind": query.kind, "account": query.account, "region": query.region},
         )
         return merge(query, [self._page(query, names) for names in places.fetchall()])
 
