@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from salvia.adapters.objects.contents import KEEP_FREED_SECONDS, SMALL
+from salvia.adapters.objects.contents import SMALL
 from salvia.adapters.objects.files import FileObjects
+from salvia.adapters.objects.garbage import KEEP_FREED_SECONDS
 from salvia.base.clock import SetClock
 from salvia.base.errors import AwsError
 from salvia.ports.object_store import Bucket, Completion, Draft, Part, Upload
@@ -115,7 +116,7 @@ async def test_an_overwritten_file_stays_for_its_readers_then_goes(objects: File
     assert len(stored(objects)) == 1
 
     clock.advance(KEEP_FREED_SECONDS + 1)
-    await objects.store.contents.reap()  # type: ignore[attr-defined]
+    await objects._files.garbage.reap()
 
     assert stored(objects) == []
 
@@ -129,7 +130,7 @@ async def test_a_copy_adds_no_bytes_and_outlives_its_source(objects: FileObjects
 
     await objects.delete("b", "source")
     clock.advance(KEEP_FREED_SECONDS + 1)
-    await objects.store.contents.reap()  # type: ignore[attr-defined]
+    await objects._files.garbage.reap()
 
     assert await objects.get("b", "copy") == BIG
 
@@ -148,7 +149,7 @@ async def test_an_object_of_parts_is_placed_as_one_file_and_joined_once(
     await objects.place([Placement("b", "k", tmp_path / "run/first")])
     await objects.place([Placement("b", "k", tmp_path / "run/second")])
     clock.advance(KEEP_FREED_SECONDS + 1)
-    await objects.store.contents.reap()  # type: ignore[attr-defined]
+    await objects._files.garbage.reap()
 
     found = await objects.store.versions.find("b", "k")
     assert (tmp_path / "run/first").read_bytes() == FIVE + b"tail"

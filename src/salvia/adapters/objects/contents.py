@@ -18,9 +18,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from salvia.adapters.objects.garbage import Garbage
 from salvia.adapters.objects.hashing import Hashes
 from salvia.adapters.objects.index import Index
-from salvia.adapters.objects.session import Session, dead_sessions
+from salvia.adapters.objects.session import Session
 from salvia.base.call import FileBody, FilePiece
 from salvia.base.clock import Clock
 from salvia.ports.object_store import Content, Extent, Version
@@ -28,7 +29,6 @@ from salvia.ports.object_store import Content, Extent, Version
 T = TypeVar("T")
 
 SMALL = 16 * 1024  # kept in the index: a put then costs one fsync, not two
-KEEP_FREED_SECONDS = 300.0  # how long a freed file stays for those who are reading it
 _CHUNK = 1 << 20
 _SYNC_FILE_RANGE_WRITE = 2
 
@@ -45,8 +45,8 @@ class FileContents:
         self._clock = clock
         self._session = Session(self._incoming)
         self._threads = ThreadPoolExecutor(8, thread_name_prefix="object contents")
-        self._timer: asyncio.TimerHandle | None = None
-        self.sweep()
+        self.garbage = Garbage(self.folder, self._incoming, index, clock)
+        self.garbage.sweep()
 
     async def receive(
         self, pieces: AsyncIterable[bytes], algorithms: Sequence[str] = (), *, small: bool = True
@@ -158,45 +158,8 @@ class FileContents:
         self.path(file).unlink(missing_ok=True)
         (self._session.folder / file).unlink(missing_ok=True)
 
-    def sweep(self) -> None:
-        """Remove what dead servers were writing, and what was freed long enough ago."""
-        with dead_sessions(self._incoming) as folders:
-            for folder in folders:
-                for left in list(folder.iterdir()):
-                    if not self._is_known(left.name):
-                        self.path(left.name).unlink(missing_ok=True)
-                    left.unlink(missing_ok=True)
-                folder.rmdir()
-
-    async def reap(self) -> None:
-        """Unlink the files that no version needs any more and that were freed long enough ago."""
-        before = self._clock.now() - KEEP_FREED_SECONDS
-        files = [row[0] for row in self._index.read.execute("select file from garbage where freed <= ?", (before,))]
-        if not files:
-            return
-        await self.in_thread(lambda: _unlink_all([self.path(file) for file in files]))
-        await self._index.write(
-            lambda connection: connection.executemany("delete from garbage where file = ?", [(file,) for file in files])
-        )
-
-    def reap_later(self) -> None:
-        if self._timer is None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(KEEP_FREED_SECONDS + 1, lambda: loop.create_task(self._reap_in_time()))
-
-    async def _reap_in_time(self) -> None:
-        self._timer = None
-        await self.reap()
-        if self._index.read.execute("select 1 from garbage limit 1").fetchone():
-            self.reap_later()
-
-    def _is_known(self, file: str) -> bool:
-        known = "select 1 from contents where file = ? union all select 1 from garbage where file = ?"
-        return self._index.read.execute(known, (file, file)).fetchone() is not None
-
     def close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self.garbage.close()
         self._threads.shutdown()
         self._session.close()
 
@@ -331,11 +294,6 @@ def _hash_pieces(pieces: Sequence[FilePiece], hashes: Hashes) -> None:
             while left and (data := file.read(min(left, _CHUNK))):
                 hashes.update(data)
                 left -= len(data)
-
-
-def _unlink_all(paths: Sequence[Path]) -> None:
-    for path in paths:
-        path.unlink(missing_ok=True)
 
 
 def free(connection: sqlite3.Connection, extents: Sequence[Extent], now: float) -> None:

@@ -67,7 +67,7 @@ class FileUploads:
             await self._files.discard(content)
             raise
         self._files.settle(content)
-        self._files.reap_later()
+        self._files.garbage.reap_later()
         return part
 
     async def copy_part(self, upload: Upload, number: int, source: Version, start: int, length: int) -> Part:
@@ -144,7 +144,7 @@ class FileUploads:
             _forget(connection, upload.id, _parts(connection, upload.id).values(), self._clock.now())
 
         await self._index.write(change)
-        self._files.reap_later()
+        self._files.garbage.reap_later()
 
     async def list(self, bucket: str, asked: Listing) -> Page[Upload]:
         return listing.uploads(self._index.read, bucket, asked)

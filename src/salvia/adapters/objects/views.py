@@ -111,7 +111,7 @@ class Views:
             self._files.settle(Content(size, "", {}, file=joined))
         else:
             self._files.forget(joined)
-        self._files.reap_later()
+        self._files.garbage.reap_later()
 
 
 _FIRST_CONTENT = (
