@@ -14,10 +14,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.measured import training
 from benchmarks.measured.jobs import ACCOUNT, REGION, asked
 from benchmarks.measured.load import Round, loaded
 from benchmarks.measured.report import machine, table, verdict
-from benchmarks.measured.requests import Signer, exchange
+from benchmarks.measured.requests import Signer
 from benchmarks.measured.servers import Moto, Salvia, Server
 
 from salvia.adapters.table.sqlite import SqliteTable
@@ -135,27 +136,13 @@ def filtered(sign: Signer) -> list[bytes]:
 def create(server: Server, options: argparse.Namespace) -> Round:
     """Jobs that end at once, for their image is unknown: what is counted is Create, and for Salvia the loop's one step."""
     rounds = []
-    prepare(server)
+    training.put_channels(server)
     for turn in range(options.rounds):
         names = [f"new-{turn}-{number:05d}" for number in range(CREATED)]
         sign = server.signer().json
         requests = [sign("sagemaker", "SageMaker.CreateTrainingJob", asked(name, UNKNOWN_IMAGE)) for name in names]
         rounds.append(loaded(server.pid, server.port, requests, 16, 0))
     return sorted(rounds, key=lambda one: one.cpu)[len(rounds) // 2]
-
-
-def prepare(server: Server) -> None:
-    """The bucket and the objects that CreateTrainingJob looks for."""
-    for path in ("/benchmark", "/benchmark/abalone/train/train.csv", "/benchmark/abalone/validation/validation.csv"):
-        status, said = exchange(server.port, server.signer().s3("PUT", path, _body(path)))
-        if status not in {200, 409}:
-            raise RuntimeError(f"PUT {path}: {status} {said.decode(errors='replace')}")
-
-
-def _body(path: str) -> bytes:
-    if path.count("/") > 1:
-        return b"1,2,3\n"
-    return f"<CreateBucketConfiguration><LocationConstraint>{REGION}</LocationConstraint></CreateBucketConfiguration>".encode()
 
 
 def rounds_of(server: Server, records: int, options: argparse.Namespace) -> dict[str, Round]:

@@ -47,7 +47,9 @@ class Server:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "output.txt").open("ab") as output:
             began = time.perf_counter()
-            self._process = subprocess.Popen(self.command(), stdout=output, stderr=output, cwd=self.folder)
+            # As users have it: Python keeps what it has compiled.
+            given = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+            self._process = subprocess.Popen(self.command(), stdout=output, stderr=output, cwd=self.folder, env=given)
         while not self._answers():
             if self._process.poll() is not None or time.perf_counter() - began > READY_SECONDS:
                 raise RuntimeError(f"{self.name} did not start: {(self.folder / 'output.txt').read_text()[-2000:]}")
