@@ -99,9 +99,12 @@ def test_a_deleted_folder_leaves_no_ghost(s3: S3Client, bucket: str) -> None:
     assert "CommonPrefixes" not in s3.list_objects_v2(Bucket=bucket, Delimiter="/")
 
 
-def test_a_token_that_was_not_given_is_refused(s3: S3Client, bucket: str) -> None:
+@pytest.mark.parametrize("token", ["not one of ours", "a", "/w==", "ключ"])
+def test_a_token_that_was_not_given_is_refused(s3: S3Client, bucket: str, token: str) -> None:
     with refused("InvalidArgument", 400):
-        s3.list_objects_v2(Bucket=bucket, ContinuationToken="not one of ours")
+        s3.list_objects_v2(Bucket=bucket, ContinuationToken=token)
+    with refused("InvalidArgument", 400):
+        s3.list_buckets(ContinuationToken=token)
 
 
 def test_a_missing_bucket_has_no_list(s3: S3Client) -> None:

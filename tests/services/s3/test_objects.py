@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from types_boto3_s3.client import S3Client
 
-from tests.services.s3.server import refused
+from tests.services.s3.server import Server, refused
 
 
 def read(s3: S3Client, bucket: str, key: str, **more: Any) -> bytes:
@@ -234,3 +234,29 @@ def test_select_is_refused_with_a_sentence(s3: S3Client, bucket: str) -> None:
             InputSerialization={"CSV": {}},
             OutputSerialization={"CSV": {}},
         )
+
+
+@pytest.mark.parametrize(
+    ("operation", "members"),
+    [
+        ("list_buckets", {"ContinuationToken": "!!"}),
+        ("list_objects_v2", {"Bucket": "", "ContinuationToken": "////"}),
+        ("list_objects", {"Bucket": "", "EncodingType": "base64"}),
+        ("list_object_versions", {"Bucket": "", "VersionIdMarker": "x"}),
+    ],
+)
+def test_nonsense_in_a_listing_is_the_callers_fault(
+    s3: S3Client, bucket: str, operation: str, members: dict[str, str]
+) -> None:
+    named = {name: value or bucket for name, value in members.items()}
+
+    with refused("InvalidArgument", 400):
+        getattr(s3, operation)(**named)
+
+
+def test_a_header_that_is_not_utf8_is_the_callers_fault(server: Server, s3: S3Client, bucket: str) -> None:
+    url = s3.generate_presigned_url("put_object", Params={"Bucket": bucket, "Key": "a"}, ExpiresIn=60)
+
+    answer = server.ask("PUT", url, b"1", {"Cache-Control": b"\xff\xfe".decode("latin-1")})
+
+    assert answer.status == 400

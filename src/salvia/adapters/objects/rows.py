@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from salvia.base.errors import AwsError
 from salvia.ports.object_store import Bucket, Extent, Part, Upload, Version
 
 BUCKET = "name, account, region, created, versioning, documents"
@@ -17,7 +18,11 @@ Row = Sequence[Any]
 
 
 def packed(document: object) -> str:
-    return orjson.dumps(document).decode()
+    """Raises AwsError for what JSON cannot say, such as a header that is not UTF-8."""
+    try:
+        return orjson.dumps(document).decode()
+    except orjson.JSONEncodeError as error:
+        raise AwsError(f"The request has a value that cannot be kept: {error}", code="InvalidRequest") from error
 
 
 def bucket(row: Row) -> Bucket:

@@ -1,6 +1,5 @@
 """CreateBucket, HeadBucket, ListBuckets, DeleteBucket, where a bucket is, and whether it is versioned."""
 
-import base64
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from salvia.resources.world import World
 from salvia.services.s3.access import bucket_of, owner, store_of
 from salvia.services.s3.attributes import check_acl, tag_set, tags_of_set
 from salvia.services.s3.errors import AccessDenied, InvalidArgument, NotImplementedHere
+from salvia.services.s3.listing import packed_token, unpacked_token
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
 _FORBIDDEN_STARTS = ("xn--", "sthree-", "amzn-s3-demo-")
@@ -53,7 +53,7 @@ async def list_buckets(world: World, call: Call) -> Mapping[str, Any]:
     params = call.params
     limit = params.get("MaxBuckets") or 10_000
     token = params.get("ContinuationToken")
-    after = base64.urlsafe_b64decode(token).decode() if token else ""
+    after = unpacked_token(token) if token else ""
     found = await store_of(world).buckets.list(
         call.account, prefix=params.get("Prefix") or "", after=after, limit=limit + 1
     )
@@ -72,7 +72,7 @@ async def list_buckets(world: World, call: Call) -> Mapping[str, Any]:
     if params.get("Prefix"):
         told["Prefix"] = params["Prefix"]
     if len(found) > limit:
-        told["ContinuationToken"] = base64.urlsafe_b64encode(shown[-1].name.encode()).decode()
+        told["ContinuationToken"] = packed_token(shown[-1].name)
     return told
 
 

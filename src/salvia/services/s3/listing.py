@@ -1,7 +1,6 @@
 """ListObjects, ListObjectsV2 and ListObjectVersions: byte order, delimiters, opaque tokens."""
 
 import base64
-import binascii
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -21,7 +20,7 @@ async def list_objects_v2(world: World, call: Call) -> Mapping[str, Any]:
     params = call.params
     encode = encoder(params)
     token = params.get("ContinuationToken")
-    after = _unpacked(token) if token is not None else params.get("StartAfter") or ""
+    after = unpacked_token(token) if token is not None else params.get("StartAfter") or ""
     page = await store_of(world).versions.list(bucket.name, asked(params, after))
     told = _echo(bucket, params, encode, "StartAfter")
     told |= _found(bucket, page, encode, with_owner=bool(params.get("FetchOwner")))
@@ -29,7 +28,7 @@ async def list_objects_v2(world: World, call: Call) -> Mapping[str, Any]:
     if token is not None:
         told["ContinuationToken"] = token
     if page.truncated:
-        told["NextContinuationToken"] = base64.urlsafe_b64encode(page.last.encode()).decode()
+        told["NextContinuationToken"] = packed_token(page.last)
     return told
 
 
@@ -98,10 +97,26 @@ def encoder(params: Mapping[str, Any]) -> Encode:
     return lambda text: quote(text, safe="/*-_.~")
 
 
-def _unpacked(token: str) -> str:
+def part_marker(value: object) -> int:
+    """A part number to go on behind; 0 when there is none."""
+    text = str(value or 0)
+    if not text.isascii() or not text.isdigit():
+        raise InvalidArgument(
+            "part-number-marker", text, "Argument part-number-marker must be an integer between 0 and 2147483647"
+        )
+    return min(int(text[:10]), 2_147_483_647)
+
+
+def packed_token(name: str) -> str:
+    """Says where the next page begins; nobody should read it."""
+    return base64.urlsafe_b64encode(name.encode()).decode()
+
+
+def unpacked_token(token: str) -> str:
+    """The name after which to go on. Raises InvalidArgument for a token that no reply gave."""
     try:
         return base64.b64decode(token, altchars=b"-_", validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not Base64, not UTF-8, or not even ASCII
         raise InvalidArgument("continuation-token", token, "The continuation token provided is incorrect") from None
 
 

@@ -14,7 +14,7 @@ from salvia.resources.world import World
 from salvia.services.s3 import attributes
 from salvia.services.s3.access import bucket_of, owner, store_of
 from salvia.services.s3.errors import InvalidArgument, InvalidRequest, MalformedXml
-from salvia.services.s3.listing import asked, encoder, most
+from salvia.services.s3.listing import asked, encoder, most, part_marker
 from salvia.services.s3.reading import check_source, source_of
 from salvia.services.s3.writing import condition_of, known_algorithm, made_members, quoted, receive_body
 
@@ -72,7 +72,7 @@ async def upload_part_copy(world: World, call: Call) -> Mapping[str, Any]:
 async def list_parts(world: World, call: Call) -> Mapping[str, Any]:
     upload = await _upload_of(world, call)
     limit = most(call.params.get("MaxParts"), "max-parts")
-    after = int(call.params.get("PartNumberMarker") or 0)
+    after = part_marker(call.params.get("PartNumberMarker"))
     found = list(await store_of(world).uploads.parts(upload, after=after, limit=limit + 1))
     shown = found[:limit]
     return {

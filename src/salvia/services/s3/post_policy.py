@@ -128,7 +128,7 @@ def _read(condition: object) -> tuple[str, str, str]:
         return "eq", str(name).lower(), str(value)
     if isinstance(condition, list) and len(condition) == 3:
         kind = str(condition[0]).lower()
-        if kind == "content-length-range":
+        if kind == "content-length-range" and all(str(size).isdecimal() for size in condition[1:]):
             return kind, str(condition[1]), str(condition[2])
         if kind in {"eq", "starts-with"}:
             return kind, str(condition[1]).removeprefix("$").lower(), str(condition[2])

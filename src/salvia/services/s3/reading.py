@@ -14,6 +14,7 @@ from salvia.resources.world import World
 from salvia.services.s3 import attributes
 from salvia.services.s3.access import bucket_of, check_key, open_bucket, store_of
 from salvia.services.s3.errors import InvalidArgument, InvalidRequest
+from salvia.services.s3.listing import most, part_marker
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)$")
 _OVERRIDES = {
@@ -207,16 +208,16 @@ def _part_range(params: Mapping[str, Any], found: Version) -> tuple[int, int]:
 
 
 def _parts_page(found: Version, params: Mapping[str, Any]) -> dict[str, Any]:
-    after = int(params.get("PartNumberMarker") or 0)
-    most = min(params.get("MaxParts") or 1000, 1000)
+    after = part_marker(params.get("PartNumberMarker"))
+    limit = most(params.get("MaxParts"), "max-parts")
     # S3 counts the parts of the object from 1, whatever their numbers in the upload were
-    numbered = list(enumerate(found.parts, 1))[after : after + most]
+    numbered = list(enumerate(found.parts, 1))[after : after + limit]
     return {
         "TotalPartsCount": len(found.parts),
         "PartNumberMarker": str(after),
         "NextPartNumberMarker": str(numbered[-1][0] if numbered else after),
-        "MaxParts": most,
-        "IsTruncated": after + most < len(found.parts),
+        "MaxParts": limit,
+        "IsTruncated": after + limit < len(found.parts),
         "Parts": [
             {"PartNumber": number, "Size": part.size} | attributes.checksum_members(part.checksums)
             for number, part in numbered

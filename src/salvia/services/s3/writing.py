@@ -1,7 +1,6 @@
 """PutObject and CopyObject: new versions from a body or from another object."""
 
 import base64
-import binascii
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -137,7 +136,7 @@ def _md5_of(header: str | None) -> str:
         return ""
     try:
         digest = base64.b64decode(header, validate=True)
-    except binascii.Error:
+    except ValueError:  # not Base64, or not even ASCII
         digest = b""
     if len(digest) != 16:
         raise AwsError("The Content-MD5 you specified was invalid.", code="InvalidDigest")
