@@ -17,6 +17,7 @@ from salvia.adapters.compute.process.folders import RunFolders
 from salvia.adapters.compute.process.template import Template
 from salvia.adapters.images.environment import Environment
 from salvia.ports.compute import Run, RunSpec
+from salvia_container.launch import kernel
 
 PLAIN = Environment("python")
 Opening = Callable[[], Process]
@@ -283,6 +284,39 @@ class ComputeContract:
 
         assert "reached" not in log(data)
         assert log(data).split()[-1] == "lo"
+
+    async def test_a_run_may_make_only_so_many_processes(self, compute: Process, data: Path) -> None:
+        await self.run(compute, data, "ulimit -u; ulimit -Hu")
+
+        assert log(data).split() == ["4096", "4096"]
+
+    async def test_nothing_a_run_can_write_to_holds_devices_or_set_uid_programs(
+        self, compute: Process, data: Path
+    ) -> None:
+        await self.run(compute, data, "grep -E ' (/opt/ml|/tmp|/dev/shm) ' /proc/self/mountinfo | cut -d' ' -f6")
+
+        assert len(log(data).splitlines()) == 3
+        assert all({"nosuid", "nodev"} <= set(line.split(",")) for line in log(data).splitlines())
+
+    @pytest.mark.skipif(not kernel.can_scope(), reason="needs Linux 6.12 with Landlock")
+    async def test_abstract_sockets_of_the_host_are_out_of_reach_and_its_own_are_not(
+        self, compute: Process, data: Path
+    ) -> None:
+        name = f"salvia-test-{os.getpid()}"
+        script = (
+            "import socket\n"
+            "own = socket.socket(socket.AF_UNIX); own.bind('\\0own-' + __import__('sys').argv[1]); own.listen()\n"
+            "for name in ('own-' + __import__('sys').argv[1], __import__('sys').argv[1]):\n"
+            "    try: print(socket.socket(socket.AF_UNIX).connect('\\0' + name))\n"
+            "    except OSError as error: print(error.strerror)\n"
+        )
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(f"\0{name}")
+            listener.listen()
+            spec = self.spec(data, command=("python3", "-c", script, name))
+            await finish(compute, await compute.launch(spec))
+
+        assert log(data).splitlines() == ["None", "Operation not permitted"]
 
     async def test_capacity_is_what_the_machine_has(self, compute: Process) -> None:
         cpus, memory = compute.capacity()

@@ -16,6 +16,7 @@ from salvia_container.launch import kernel, requests, sandbox
 from salvia_container.launch.requests import Request
 
 _IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+_FEWEST_PROCESSES, _PROCESSES_PER_CPU = 4096, 512  # and threads
 GO_ON, READY = b"go on", b"ready"
 
 
@@ -80,8 +81,10 @@ def _become_user(orders: Orders) -> Request:
         for descriptor, target in ((nothing, 0), (log, 1), (log, 2)):
             os.dup2(descriptor, target)
         os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        _limit_processes(request.threads)
         uid = request.uid if os.getuid() == 0 else os.getuid()
         kernel.drop_privileges(uid, uid)
+        kernel.keep_to_own_sockets()
         kernel.set_dumpable(True)  # else it could not read its own /proc/self
     except OSError as error:
         os.write(log, f"salvia: {error.strerror}\n".encode())
@@ -91,6 +94,14 @@ def _become_user(orders: Orders) -> Request:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     return request
+
+
+def _limit_processes(threads: int) -> None:
+    """A fork bomb must leave process numbers to the rest of the machine. The kernel counts by user: see docs/runs.md."""
+    most = max(_FEWEST_PROCESSES, _PROCESSES_PER_CPU * threads)
+    hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
 
 
 def _wait_for(user: int, answer: socket.socket) -> None:

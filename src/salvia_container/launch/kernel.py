@@ -26,7 +26,8 @@ _KEPT = (
 )  # a remount in a user namespace must repeat what is set (and noatime)
 _DETACH = 2
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
-_SYS_MOUNT_SETATTR = 442  # one number on every architecture
+_SYS_MOUNT_SETATTR, _SYS_CREATE_RULESET, _SYS_RESTRICT_SELF = 442, 444, 446  # one number on every architecture
+_RULESET_VERSION, _SCOPED_ABSTRACT_SOCKETS, _FIRST_WITH_SCOPES = 1, 1, 6
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 1, 4, 24, 38, 47
 _AMBIENT_RAISE, _AMBIENT_CLEAR = 2, 4
 _CAPABILITY_VERSION = 0x20080522
@@ -73,16 +74,15 @@ def make_mounts_private() -> None:
     mount("none", "/", None, _RECURSIVE | _PRIVATE)
 
 
-def bind(source: str, target: str, *, read_only: bool = False) -> None:
-    """Shows `source`, with what is mounted below it, at `target`."""
+def bind(source: str, target: str, *, read_only: bool = False, devices: bool = False) -> None:
+    """Shows `source`, with what is mounted below it, at `target`; without set-uid programs, and devices only if wanted."""
     mount(source, target, None, _BIND | _RECURSIVE)
-    if read_only:
-        make_read_only(target)
+    restrict(target, NO_SETUID | (READ_ONLY if read_only else 0) | (0 if devices else NO_DEVICES))
 
 
-def make_read_only(target: str) -> None:
-    """The whole tree where the kernel can (5.12), else the topmost mount; both without set-uid programs."""
-    attributes = struct.pack("=QQQQ", READ_ONLY | NO_SETUID, 0, 0, 0)
+def restrict(target: str, flags: int) -> None:
+    """Adds flags to the whole tree where the kernel can (5.12), else to the topmost mount."""
+    attributes = struct.pack("=QQQQ", flags, 0, 0, 0)
     result = _libc.syscall(
         ctypes.c_long(_SYS_MOUNT_SETATTR),
         ctypes.c_int(_AT_FDCWD),
@@ -91,15 +91,14 @@ def make_read_only(target: str) -> None:
         attributes,
         ctypes.c_size_t(len(attributes)),
     )
-    if result == 0:
-        return
-    make_read_only_top(target)  # an older kernel
+    if result:
+        restrict_top(target, flags)  # an older kernel
 
 
-def make_read_only_top(target: str) -> None:
+def restrict_top(target: str, flags: int) -> None:
     """Only the mount at `target` itself, not what is mounted below it."""
     kept = os.statvfs(target).f_flag & _KEPT
-    mount("none", target, None, _REMOUNT | _BIND | READ_ONLY | NO_SETUID | kept)
+    mount("none", target, None, _REMOUNT | _BIND | flags | kept)
 
 
 def unmount(target: str) -> None:
@@ -156,6 +155,29 @@ def drop_privileges(uid: int, gid: int) -> None:
         os.setresuid(uid, uid, uid)
     _capset(0, inheritable=False)
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(NO_NEW_PRIVS)")
+
+
+def can_scope() -> bool:
+    """Whether keep_to_own_sockets does something here."""
+    version = _libc.syscall(
+        ctypes.c_long(_SYS_CREATE_RULESET), None, ctypes.c_size_t(0), ctypes.c_uint(_RULESET_VERSION)
+    )
+    return bool(version >= _FIRST_WITH_SCOPES)
+
+
+def keep_to_own_sockets() -> None:
+    """Abstract Unix sockets, which no mount hides (a desktop's X server has one), can from now on be reached only where
+    this process or its descendants made them. Needs Linux 6.12 with Landlock, and does nothing elsewhere.
+    """
+    if not can_scope():
+        return
+    rules = struct.pack("=QQQ", 0, 0, _SCOPED_ABSTRACT_SOCKETS)
+    ruleset = _libc.syscall(ctypes.c_long(_SYS_CREATE_RULESET), rules, ctypes.c_size_t(len(rules)), ctypes.c_uint(0))
+    _check(ruleset, "landlock_create_ruleset")
+    try:
+        _check(_libc.syscall(ctypes.c_long(_SYS_RESTRICT_SELF), ruleset, ctypes.c_uint(0)), "landlock_restrict_self")
+    finally:
+        os.close(ruleset)
 
 
 def raise_loopback() -> None:

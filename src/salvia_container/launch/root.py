@@ -62,7 +62,7 @@ def main() -> None:
     enter_namespaces(as_user=plan["as_user"])
     build(plan["at"], plan)
     kernel.pivot(plan["at"])
-    kernel.make_read_only_top("/")
+    kernel.restrict_top("/", kernel.READ_ONLY | kernel.NO_SETUID)
     os.execve(command[0], command, dict(os.environ))  # noqa: S606 - to become it is the point
 
 
@@ -99,7 +99,7 @@ def build(at: str, plan: dict[str, Any]) -> None:
         _show_as_it_is(at, f"/etc/{name}")
     _write_etc(f"{at}/etc")
     for name in _DEVICES:
-        _show(at, f"/dev/{name}", f"/dev/{name}", read_only=False)
+        _show(at, f"/dev/{name}", f"/dev/{name}", read_only=False, devices=True)
     for name, target in _LINKS.items():
         os.symlink(target, f"{at}/{name}")
     _show(at, "/sys/devices/system/cpu", "/sys/devices/system/cpu")
@@ -131,7 +131,7 @@ def _show_as_it_is(at: str, path: str) -> None:
         _show(at, path, path)
 
 
-def _show(at: str, source: str, target: str, *, read_only: bool = True) -> None:
+def _show(at: str, source: str, target: str, *, read_only: bool = True, devices: bool = False) -> None:
     if _covered(source, target):
         return
     place = at + target
@@ -143,7 +143,7 @@ def _show(at: str, source: str, target: str, *, read_only: bool = True) -> None:
             kernel.write_text(place, "")
     else:
         return
-    kernel.bind(source, place, read_only=read_only)
+    kernel.bind(source, place, read_only=read_only, devices=devices)
 
 
 def _covered(source: str, target: str) -> bool:
