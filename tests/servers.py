@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import boto3
@@ -27,21 +27,35 @@ def free_port() -> int:
 
 
 class Server:
-    """One `salvia up` on `data`. Started again, it has the same port."""
+    """One `salvia up` on `data`, with `variables` in its environment. Started again, it has the same port."""
 
-    def __init__(self, data: Path, port: int = 0) -> None:
+    def __init__(self, data: Path, port: int = 0, variables: Mapping[str, str] = MappingProxyType({})) -> None:
         self.data = data
+        self.environment = {**os.environ, **variables}
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
-        with (self.data / f"output-{self.port}.txt").open("ab") as output:
-            self.process = subprocess.Popen(
-                [str(SALVIA), "up", *self.where()], stdout=output, stderr=output, start_new_session=True
-            )
+        self.spawn()
         self.wait_until_ready()
         return self
+
+    def spawn(self) -> None:
+        """Start it and do not wait."""
+        with self.output.open("ab") as output:
+            self.process = subprocess.Popen(
+                [str(SALVIA), "up", *self.where()],
+                stdout=output,
+                stderr=output,
+                env=self.environment,
+                start_new_session=True,
+            )
+
+    @property
+    def output(self) -> Path:
+        """What every life of it said."""
+        return self.data / f"output-{self.port}.txt"
 
     def wait_until_ready(self) -> None:
         until = time.monotonic() + READY_SECONDS
@@ -55,7 +69,7 @@ class Server:
             if self.process and self.process.poll() is not None:
                 break
             time.sleep(0.01)
-        raise AssertionError(f"the server did not start:\n{(self.data / f'output-{self.port}.txt').read_text()}")
+        raise AssertionError(f"the server did not start:\n{self.output.read_text()}")
 
     def kill(self) -> None:
         """SIGKILL: the server gets no chance to tidy up; its runs go on."""

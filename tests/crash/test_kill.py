@@ -1,150 +1,105 @@
-"""kill -9 at any moment: what was acknowledged is there, and every job runs exactly once and ends."""
+"""kill -9 of the server at any moment: what was acknowledged is there, and every job runs exactly once and ends."""
 
 import random
-import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tests.servers import Server
+from tests.crash import jobs
+from tests.crash.cluster import Cluster, Until, working
+from tests.crash.jobs import BUCKET
 
 pytestmark = pytest.mark.slow
 
-IMAGE = "763104351884.dkr.ecr.us-west-2.amazonaws.com/sagemaker-base-python-310:1.0"
-ROLE = "arn:aws:iam::000000000000:role/SalviaExecutionRole"
 JOBS = 20
 KILLS = 30
-BUCKET = "crash"
 
 
-class Writers:
-    """Clients that go on through crashes: they try until they get an answer, and remember what was acknowledged."""
+class Objects:
+    """Puts, overwrites and deletes objects, and knows what each key may hold: None stands for nothing."""
 
-    def __init__(self, servers: list[Server]) -> None:
-        self.servers = servers
-        self.told = servers[0].variables()
-        self.objects: dict[str, bytes] = {}
-        self.jobs: list[str] = []
-        self.done = threading.Event()
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster, self.chance = cluster, cluster.draws()
+        self.possible: dict[str, list[bytes | None]] = {}
+        self.acknowledged = 0
 
-    def ask(self, service: str, call: Callable[[Any], Any]) -> Any:
-        """The answer of whichever server answers."""
-        until = time.monotonic() + 60
-        while time.monotonic() < until:
-            server = random.choice(self.servers)
+    def work(self, until: Until) -> None:
+        while until:
+            key = f"object-{self.chance.randrange(200)}"
+            size = self.chance.choice([10, 5_000, 100_000])
+            data = None if self.chance.random() < 0.1 else self.chance.randbytes(size)
+            self.possible.setdefault(key, [None]).append(data)
+            s3 = self.cluster.client("s3")
             try:
-                return call(server.client(service, self.told, read_timeout=10))
-            except ClientError:
-                raise
+                if data is None:
+                    s3.delete_object(Bucket=BUCKET, Key=key)
+                else:
+                    s3.put_object(Bucket=BUCKET, Key=key, Body=data)
             except BotoCoreError:
+                time.sleep(0.02)
+                continue
+            self.possible[key] = [data]
+            self.acknowledged += 1
+
+    def wrong(self) -> list[str]:
+        """Keys that hold something else than what they may."""
+        return [key for key, possible in self.possible.items() if self.read(key) not in possible]
+
+    def read(self, key: str) -> bytes | None:
+        try:
+            return bytes(self.cluster.ask("s3", lambda s3: s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()))
+        except ClientError as error:
+            assert error.response["Error"]["Code"] == "NoSuchKey"
+            return None
+
+
+def create_jobs(cluster: Cluster, count: int) -> list[str]:
+    """Jobs of different lengths, made one after the other while servers come and go."""
+    chance = cluster.draws()
+    names = []
+    for number in range(count):
+        seconds = chance.choice([0, 0.1, 0.3, 1.0])
+        script = f"echo started; sleep {seconds}; echo $TRAINING_JOB_NAME > /opt/ml/model/name; echo ended"
+        names.append(jobs.create(cluster, jobs.request(f"crash-{number}", script)))
+        time.sleep(chance.uniform(0, 0.3))
+    return names
+
+
+def check_kills(cluster: Cluster, kills: int, count: int) -> None:
+    """All of it: kill at random while jobs are made and run and objects change, then look at everything."""
+    objects = Objects(cluster)
+    names: list[str] = []
+    began = time.monotonic()
+    with cluster:
+        cluster.make_bucket(BUCKET)
+        with working(objects.work, lambda _: names.extend(create_jobs(cluster, count))) as until:
+            cluster.kill_at_random(kills)
+            killed = time.monotonic()
+            while len(names) < count and until:
                 time.sleep(0.05)
-        raise AssertionError("no server answered for a minute")
+            found = {name: jobs.ended(cluster, name) for name in names}
+        settled = time.monotonic()
 
-    def write_objects(self) -> None:
-        number = 0
-        while not self.done.is_set():
-            number += 1
-            key, data = f"object-{number}", random.randbytes(random.choice([10, 5_000, 100_000]))
-            server = random.choice(self.servers)
-            with suppress(BotoCoreError):
-                server.client("s3", self.told).put_object(Bucket=BUCKET, Key=key, Body=data)
-                self.objects[key] = data
-
-    def create_jobs(self) -> None:
-        for number in range(JOBS):
-            name = f"crash-{number}"
-            try:
-                self.ask("sagemaker", lambda client: client.create_training_job(**job(name)))
-            except ClientError as error:  # it was created, and only the answer was lost
-                assert error.response["Error"]["Code"] == "ResourceInUse"
-            self.jobs.append(name)
-
-    def ended(self, name: str) -> dict[str, Any]:
-        until = time.monotonic() + 180
-        while time.monotonic() < until:
-            shown: dict[str, Any] = self.ask(
-                "sagemaker", lambda client: client.describe_training_job(TrainingJobName=name)
-            )
-            if shown["TrainingJobStatus"] != "InProgress":
-                return shown
-            time.sleep(0.2)
-        raise AssertionError(f"{name} never ended: {shown['SecondaryStatusTransitions']}")
-
-    def lines(self, name: str) -> list[str]:
-        group = "/aws/sagemaker/TrainingJobs"
-        streams = self.ask(
-            "logs", lambda logs: logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/")
-        )
-        stream = streams["logStreams"][0]["logStreamName"]
-        events = self.ask(
-            "logs", lambda logs: logs.get_log_events(logGroupName=group, logStreamName=stream, startFromHead=True)
-        )
-        return [event["message"] for event in events["events"]]
-
-
-def job(name: str) -> dict[str, Any]:
-    script = "echo started; sleep 0.3; echo $TRAINING_JOB_NAME > /opt/ml/model/name; echo ended"
-    return {
-        "TrainingJobName": name,
-        "RoleArn": ROLE,
-        "AlgorithmSpecification": {
-            "TrainingImage": IMAGE,
-            "TrainingInputMode": "File",
-            "ContainerEntrypoint": ["/bin/sh", "-c"],
-            "ContainerArguments": [script],
-        },
-        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
-        "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/out"},
-        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
-    }
-
-
-@pytest.fixture
-def data() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder)
-
-
-@pytest.mark.parametrize("count", [1, 2], ids=["one server", "two servers on one database"])
-def test_nothing_acknowledged_is_lost_and_no_job_runs_twice(data: Path, count: int) -> None:
-    chance = random.Random(7 * count)
-    servers = [Server(data).start() for _ in range(count)]
-    writers = Writers(servers)
-    writers.ask(
-        "s3", lambda s3: s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
-    )
-    threads = [threading.Thread(target=work) for work in (writers.write_objects, writers.create_jobs)]
-    try:
-        for thread in threads:
-            thread.start()
-        for _ in range(KILLS):
-            time.sleep(chance.uniform(0.05, 0.6))
-            victim = chance.choice(servers)
-            victim.kill()
-            victim.start()
-        threads[1].join(120)
-        shown = {name: writers.ended(name) for name in writers.jobs}
-        writers.done.set()
-        threads[0].join(60)
-
-        assert {name: job["TrainingJobStatus"] for name, job in shown.items()} == dict.fromkeys(
-            (f"crash-{number}" for number in range(JOBS)), "Completed"
-        )
-        assert {name: writers.lines(name) for name in writers.jobs} == {
-            name: ["started", "ended"] for name in writers.jobs
+        assert {name: job["TrainingJobStatus"] for name, job in found.items()} == {
+            f"crash-{number}": "Completed" for number in range(count)
         }
-        s3 = servers[0].client("s3", writers.told)
-        found = {key: s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in writers.objects}
+        assert {name: jobs.steps(job) for name, job in found.items()} == dict.fromkeys(names, jobs.ALL_STEPS)
+        assert {name: jobs.lines(cluster, name) for name in names} == dict.fromkeys(names, ["started", "ended"])
+        assert {name: jobs.model(cluster, name) for name in names} == {
+            name: {"name": f"{name}\n".encode()} for name in names
+        }
+        assert objects.wrong() == []
+        assert objects.acknowledged > kills
+        assert cluster.said() == ""
+        print(  # noqa: T201 - shown with -rP
+            f"{cluster.kills} kills in {killed - began:.1f} s, {count} jobs ended {settled - killed:.1f} s later, "
+            f"{objects.acknowledged} acknowledged writes to {len(objects.possible)} objects, "
+            f"{time.monotonic() - began:.1f} s in all"
+        )
 
-        assert found == writers.objects
-        assert len(found) > KILLS
-    finally:
-        writers.done.set()
-        for server in servers:
-            server.stop()
+
+@pytest.mark.parametrize("count", [1, 2], ids=["one_server", "two_servers"])
+def test_nothing_acknowledged_is_lost_and_no_job_runs_twice(data: Path, chance: random.Random, count: int) -> None:
+    check_kills(Cluster(data, chance, count), KILLS, JOBS)
