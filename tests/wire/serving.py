@@ -166,10 +166,10 @@ def make_wire(folder: Path, clock: Clock | None = None, settings: Settings | Non
 
 
 @contextmanager
-def serving(app: Any) -> Iterator[str]:
+def serving(app: Any, http: Any = "httptools") -> Iterator[str]:
     """The endpoint of `app` on a port of its own, by uvicorn as the product runs it, in a thread."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, http="httptools", loop="uvloop", ws="none", log_level="critical", access_log=False)
+    config = uvicorn.Config(app, http=http, loop="uvloop", ws="none", log_level="critical", access_log=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

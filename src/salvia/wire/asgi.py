@@ -17,6 +17,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _DRAINED = 256 * 1024  # of a refused body, so that its connection can be kept
 _LOOK_SECONDS = 0.5
+_SILENT_LOOKS = 40  # 20 seconds without a byte of a body that is waited for, after which S3 gives up too
 _NO_CONTENT = {204, 304}
 
 
@@ -38,13 +39,16 @@ def read_headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
 class Incoming:
     """The body of a request as it arrives; read once. Iterating raises AwsError when the client goes away before its end."""
 
-    __slots__ = ("_receive", "done", "length", "started", "trailers")
+    __slots__ = ("_receive", "done", "length", "pieces", "stalled", "started", "trailers", "waiting")
 
     def __init__(self, receive: Receive, length: int | None) -> None:
         self._receive = receive
         self.length = length
         self.trailers: Mapping[str, str] = {}
         self.started = False
+        self.waiting = False
+        self.stalled = False
+        self.pieces = 0
         self.done = length == 0
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -54,14 +58,33 @@ class Incoming:
                 yield piece
 
     async def piece(self) -> bytes:
-        self.started = True
-        message = await self._receive()
+        self.started = self.waiting = True
+        try:
+            message = await self._receive()
+        except asyncio.CancelledError:
+            if self.stalled:
+                raise self._timed_out() from None
+            raise
+        finally:
+            self.waiting = False
+        self.pieces += 1
         if message["type"] == "http.disconnect":
             self.done = True
             raise AwsError("The request ended before its body did.", code="IncompleteBody")
         self.done = not message.get("more_body", False)
         body: bytes = message.get("body", b"")
         return body
+
+    def _timed_out(self) -> AwsError:
+        """The watch cancelled whoever waits, to bring this news: the client has fallen silent in mid-body."""
+        task = asyncio.current_task()
+        if task is not None:
+            task.uncancel()
+        return AwsError(
+            "Your socket connection to the server was not read from or written to within the timeout period. "
+            "Idle connections will be closed.",
+            code="RequestTimeout",
+        )
 
     async def read(self, limit: int) -> bytes:
         """The whole body. Raises AwsError when it is longer than `limit` bytes, before reading it where the head says so."""
@@ -85,7 +108,7 @@ class Incoming:
         """Whether nothing of the body is left to come. A client that waits for our consent to send is not given it."""
         if self.done:
             return True
-        if (expects and not self.started) or self.length is None or self.length > _DRAINED:
+        if (expects and not self.started) or self.stalled or self.length is None or self.length > _DRAINED:
             return False
         try:
             while not self.done:
@@ -102,7 +125,7 @@ def too_large(limit: int) -> AwsError:
 class Watch:
     """One request that is being answered; `gone` once its client has hung up and its task was cancelled for it."""
 
-    __slots__ = ("_body", "_receive", "_seen", "_task", "_watcher", "gone")
+    __slots__ = ("_body", "_pieces", "_receive", "_seen", "_silent", "_task", "_watcher", "gone")
 
     def __init__(self, body: Incoming, receive: Receive) -> None:
         self.gone = False
@@ -111,12 +134,23 @@ class Watch:
         self._seen = False
         self._task = asyncio.current_task()
         self._watcher: asyncio.Task[None] | None = None
+        self._pieces = self._silent = 0
 
     def look(self) -> None:
         """The second look at a request that has all of its body begins to wait for the end of its connection."""
         if self._seen and self._body.done and self._watcher is None:
             self._watcher = asyncio.get_running_loop().create_task(self._wait())
         self._seen = True
+        if self._body.waiting:
+            self._look_for_silence()
+
+    def _look_for_silence(self) -> None:
+        if self._body.pieces != self._pieces:
+            self._pieces, self._silent = self._body.pieces, 0
+        self._silent += 1
+        if self._silent > _SILENT_LOOKS and self._task is not None and not self._body.stalled:
+            self._body.stalled = True
+            self._task.cancel()
 
     async def _wait(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from salvia.wire.certificates import Authority, is_aws
+from salvia.wire.connection import Connection
 from salvia.wire.tunnel import Pipe, Upstream, is_loopback, open_tunnel
 
 log = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ class FrontDoor(asyncio.Protocol):
 
     def _serve(self) -> None:
         self._leave()
-        http: asyncio.Protocol = HttpToolsProtocol(*self._given)
+        http: asyncio.Protocol = Connection(*self._given)
         self._transport.set_protocol(http)
         http.connection_made(self._transport)
         http.data_received(self._received)
@@ -210,7 +210,7 @@ class FrontDoor(asyncio.Protocol):
             self._leave()
         if secured is None or held.lost:
             return
-        http: asyncio.Protocol = HttpToolsProtocol(*self._given)
+        http: asyncio.Protocol = Connection(*self._given)
         secured.set_protocol(http)
         http.connection_made(secured)
         if held.data:

@@ -91,6 +91,7 @@ def test_it_holds(operator: str, key: str, values: Any) -> None:
         ("NotIpAddress", "aws:SourceIp", "10.0.0.0/8"),
         ("ArnLike", "aws:PrincipalArn", "arn:aws:*/R"),
         ("BinaryEquals", "x:bytes", "aGVsbG9v"),
+        ("BinaryEquals", "x:bytes", "é"),
         ("ForAllValues:StringEquals", "aws:TagKeys", ["team"]),
         ("ForAnyValue:StringEquals", "aws:TagKeys", ["owner"]),
         ("ForAnyValue:StringEquals", "aws:absent", "x"),

@@ -1,0 +1,72 @@
+"""What is not HTTP, or too much of it, is refused in words that AWS's clients read, and a silent client is let go."""
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from salvia.wire import asgi
+from salvia.wire.certificates import Authority
+from salvia.wire.connection import MOST_HEAD
+from salvia.wire.proxy import Rules, front_door
+from tests.wire.serving import make_wire, serving
+
+
+@pytest.fixture
+def port(tmp_path: Path) -> Iterator[int]:
+    with serving(make_wire(tmp_path), http=front_door(Rules(Authority(tmp_path / "ca")))) as endpoint:
+        yield int(endpoint.rpartition(":")[2])
+
+
+def ask(port: int, data: bytes) -> tuple[bytes, bytes]:
+    """Head and body of all that comes back until the connection is closed."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        with suppress(OSError):  # it may be closed on us, which is what a head without end deserves
+            connection.sendall(data)
+        head, _, body = b"".join(iter(lambda: connection.recv(65536), b"")).partition(b"\r\n\r\n")
+    return head, body
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET / HTTP/1.1\r\nhost: x\r\na: \x00\r\n\r\n",
+        b"nonsense\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"PUT / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
+    ],
+)
+def test_what_is_not_http_is_a_bad_request_in_xml(port: int, data: bytes) -> None:
+    head, body = ask(port, data)
+    told = ET.fromstring(body)
+
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert (told.findtext("Code"), bool(told.findtext("RequestId"))) == ("BadRequest", True)
+
+
+def test_what_is_not_http_is_told_in_json_to_who_speaks_it(port: int) -> None:
+    head, body = ask(port, b"POST / HTTP/1.1\r\nhost: x\r\nx-amz-target: SageMaker.ListTags\r\na: \x00\r\n\r\n")
+
+    assert json.loads(body)["__type"] == "MalformedHttpRequestException"
+    assert b"x-amzn-requestid: " in head
+
+
+def test_a_head_without_end_is_cut_off(port: int) -> None:
+    _, body = ask(port, b"GET / HTTP/1.1\r\nhost: x\r\na: " + b"x" * (MOST_HEAD + 1024))
+
+    assert b"<Code>RequestHeaderSectionTooLarge</Code>" in body
+
+
+def test_a_client_that_falls_silent_in_mid_body_is_told_so(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asgi, "_LOOK_SECONDS", 0.001)
+    head, body = ask(
+        port, b"POST / HTTP/1.1\r\nhost: x\r\nx-amz-target: SageMaker.ListTags\r\ncontent-length: 9\r\n\r\n{"
+    )
+
+    assert json.loads(body)["__type"] == "RequestTimeout"
+    assert b"connection: close" in head
