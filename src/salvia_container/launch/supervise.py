@@ -81,8 +81,9 @@ class _Supervisor:
             if status == "":
                 status = self._watch(given.folder)
             self._end(status, given)
-        except BaseException:  # noqa: BLE001 - whatever it was, it must be written down, or nobody would know
-            self._fail(given, traceback.format_exc(limit=-3))
+        except BaseException as error:  # noqa: BLE001 - whatever it was, it must be written down, or nobody would know
+            traceback.print_exc()  # which the server keeps; the log is the client's
+            self._fail(given, f"salvia: the run could not be started: {error}")
 
     def discard(self) -> None:
         with contextlib.suppress(ProcessLookupError):

@@ -1,5 +1,6 @@
 """Images as Python environments of this machine."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -8,7 +9,10 @@ from pathlib import Path
 
 from salvia.adapters.images import build, table
 from salvia.adapters.images.environment import Environment
+from salvia.base.text import without_paths
 from salvia.ports.images import Image, Readiness
+
+log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 30.0  # how long a failure is the answer before the next asker has it tried again
 
@@ -86,8 +90,9 @@ class LocalImages:
         try:
             build.build(_environment_of(name), self._environments, say)
         except (build.BuildError, OSError) as error:
+            log.warning("building %s failed: %s", name, error)
             building.failed = time.monotonic()
-            building.error = str(error)
+            building.error = without_paths(str(error))
         else:
             self._ready.add(name)
 

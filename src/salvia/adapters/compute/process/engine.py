@@ -1,6 +1,7 @@
 """Compute on this machine: runs are forked from template processes and looked after by supervisors of their own."""
 
 import asyncio
+import logging
 import os
 import sys
 import time
@@ -14,9 +15,12 @@ from salvia.adapters.compute.process.ends import Ends
 from salvia.adapters.compute.process.folders import RunFolders
 from salvia.adapters.compute.process.template import Readings, Template
 from salvia.adapters.images.environment import Environment
+from salvia.base.text import without_paths
 from salvia.ports.compute import CannotLaunchError, Run, RunSpec
 from salvia_container.launch import root
 from salvia_container.launch.requests import Descriptors, Request, write
+
+log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 600.0  # how long a template that nobody asks is kept
 _TIDY_SECONDS = 30.0
@@ -71,10 +75,10 @@ class Process:
             run = await self.find(spec.name)
             if run is not None:
                 return run
+        log.warning("%s could not be started: %s", spec.name, template.complaints() or "its template died")
         reason = (await asyncio.to_thread(probe, self._folders.top.parent)).advice()
-        raise CannotLaunchError(
-            reason or f"the run could not be started: {template.complaints() or 'its template died'}"
-        )
+        complaint = template.complaints().rpartition("\n")[2] or "its template died"
+        raise CannotLaunchError(without_paths(reason or f"the run could not be started: {complaint}"))
 
     async def stop(self, name: str, grace: float) -> None:
         """The wish is kept: a run not launched yet will end without starting, and the SIGKILL needs no server."""
