@@ -3,8 +3,9 @@ PYTHON ?= python3
 UV := .uv/uv
 export UV_PYTHON_DOWNLOADS := never
 export UV_LINK_MODE ?= copy
-# As tools/bootstrap.py does: this machine may trust authorities of its own.
+ifneq ($(wildcard /etc/ssl/certs/*.crt /etc/ssl/cert.pem /etc/pki/tls/certs/ca-bundle.crt),)
 export UV_SYSTEM_CERTS ?= true
+endif
 
 .PHONY: setup demo test check test-slow format docs benchmarks clean
 
