@@ -100,6 +100,7 @@ class Server:
             self.world.parts["bucket_policy"] = s3.bucket_policies(self.objects.store)
         else:
             self.world.parts["bucket_policy"] = self.objects.bucket_policy
+            self.world.parts["bucket_owner"] = self.objects.bucket_owner
         kinds = [kind(self.world, self.models.service(service.name)) for service in SERVICES for kind in service.kinds]
         self.world.kinds |= {kind.noun: kind for kind in kinds}
         self.loop = Loop(self.table, self.world.kinds, self.clock, f"{socket.gethostname()}-{url.rpartition(':')[2]}")
