@@ -1,24 +1,19 @@
 """What every Table promises: each adapter is a subclass with a fixture that opens tables over one database."""
 
 import asyncio
-import os
-import shutil
-import socket
-import subprocess
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 import pytest_asyncio
 
 from salvia.adapters.table.postgres import PostgresTable
 from salvia.adapters.table.sqlite import SqliteTable
 from salvia.ports.table import Query, Record
+from tests.postgres import emptied, running
 
 AnyTable = SqliteTable | PostgresTable
 Opening = Callable[[], AnyTable]
@@ -480,42 +475,14 @@ class TestSqlite(TableContract):
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[str]:
-    """The URL of a server: the one SALVIA_TEST_POSTGRES names, else a private one for these tests."""
-    if url := os.environ.get("SALVIA_TEST_POSTGRES"):
+    with running() as url:
         yield url
-        return
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or [Path(shutil.which("initdb") or "")]
-    programs = found[-1].parent
-    if not (programs / "initdb").exists():
-        pytest.skip("no PostgreSQL: install Debian's postgresql package, or name a server in SALVIA_TEST_POSTGRES")
-    folder = tempfile.mkdtemp(prefix="salvia-postgres-")
-    as_user = []
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        shutil.chown(folder, "postgres")
-        as_user = ["runuser", "-u", "postgres", "--"]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c port={port} -c fsync=off"
-
-    def run(*command: str) -> None:
-        subprocess.run(
-            [*as_user, str(programs / command[0]), *command[1:]], check=True, cwd=folder, stdout=subprocess.DEVNULL
-        )
-
-    run("initdb", "-D", f"{folder}/data", "-U", "salvia", "-A", "trust", "--no-sync")
-    run("pg_ctl", "-D", f"{folder}/data", "-w", "-l", f"{folder}/log", "-o", options, "start")
-    yield f"postgresql://salvia@/postgres?host={folder}&port={port}"
-    run("pg_ctl", "-D", f"{folder}/data", "-m", "immediate", "stop")
-    shutil.rmtree(folder)
 
 
 class TestPostgres(TableContract):
     @pytest.fixture
     def address(self, postgres: str) -> str:
-        with psycopg.connect(postgres, autocommit=True) as server:
-            server.execute("drop schema if exists salvia cascade")
-        return postgres
+        return emptied(postgres)
 
     @pytest.fixture
     def opening(self, address: str) -> Opening:
