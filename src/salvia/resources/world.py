@@ -12,6 +12,7 @@ from salvia.ports.logs import RunLogs
 from salvia.ports.metrics import Metrics
 from salvia.ports.objects import Objects
 from salvia.ports.table import Table
+from salvia.resources.machine import Queue
 from salvia.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class World:
     kinds: "dict[str, Resource]" = field(default_factory=dict)  # by noun: "TrainingJob"
     wake: Callable[[], None] = _no_wake  # the control loop looks for due records now
     look: Callable[[str, str, str, str], None] = _no_look  # ... and at this record, whenever it is due
+    queue: Queue = field(default_factory=Queue)  # for this machine
     parts: dict[str, Any] = field(
         default_factory=dict
     )  # ports of one service only, by name: "object_store", "log_store"

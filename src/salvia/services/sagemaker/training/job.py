@@ -20,7 +20,7 @@ from salvia.ports.objects import NoSuchObjectError
 from salvia.ports.table import Record
 from salvia.resources.instances import Share
 from salvia.resources.kind import Resource
-from salvia.resources.machine import capped, place_of, whole
+from salvia.resources.machine import capped, whole
 from salvia.resources.world import World
 from salvia.services.sagemaker.training import channels, container, ending, waiting
 from salvia.services.sagemaker.training.access import Access
@@ -36,7 +36,8 @@ from salvia.services.sagemaker.training.metrics import scrape
 from salvia.services.sagemaker.training.request import admitted
 
 AT_ONCE = 0.0
-SOON = 0.05  # while another job is about to make room
+SOON = 0.05  # for each job ahead in the queue, between looks at one that waits; an end on this server wakes the next
+LONGEST_WAIT = 5.0
 FOLLOW = 1.0  # between looks at a running job; its end wakes the loop by itself
 GRACE = 120.0  # between SIGTERM and SIGKILL, as AWS documents it
 CHECKPOINT_EVERY = 30.0
@@ -115,6 +116,7 @@ class TrainingJob(Resource):
     async def reconcile(self, job: Record) -> float | None:
         if job.state not in self.unsettled:
             await self.clear(job)
+            self.world.queue.leave(self.world, job)
             return None
         hosts = hosts_of(job.spec)
         runs = [await self.world.compute.find(container.run_name(job, host)) for host in hosts]
@@ -136,10 +138,10 @@ class TrainingJob(Resource):
         readiness = await self.world.images.prepare(image)
         if readiness.error:
             return self.finish(job, "Failed", reason=f"InternalServerError: {readiness.error}")
-        place = await place_of(self.world, job) if readiness.ready else None
+        place = await self.world.queue.place(self.world, job) if readiness.ready else None
         if place is None or place.ahead:
             self.enter(job, "Starting", waiting.message(readiness, place))
-            return SOON if place and place.ahead == 1 else 4 * SOON
+            return min(LONGEST_WAIT, SOON * place.ahead) if place else 4 * SOON
         if job.status.get("SecondaryStatus") != "Downloading":
             if not job.status.get("SecondaryStatusTransitions"):  # it never waited: the story begins here all the same
                 self.enter(job, "Starting", waiting.message(readiness, None))
