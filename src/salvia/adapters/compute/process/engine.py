@@ -52,6 +52,7 @@ class Process:
         self._ends = Ends(self._folders, self._tell)
         self._tidying: asyncio.TimerHandle | None = None
         self._as_user = as_user
+        self._capacity: tuple[float, int] | None = None
         self._data, self._groups_too = data, groups_too
 
     def folder(self, name: str) -> Path:
@@ -90,9 +91,12 @@ class Process:
         await asyncio.to_thread(self._folders.remove, name)
 
     def capacity(self) -> tuple[float, int]:
-        cpus = min(float(len(os.sched_getaffinity(0))), groups.cpu_quota())
-        memory = min(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), groups.memory_limit())
-        return cpus, int(memory)
+        """As it was when first asked: every waiting job asks, and a machine seldom grows under a server."""
+        if self._capacity is None:
+            cpus = min(float(len(os.sched_getaffinity(0))), groups.cpu_quota())
+            memory = min(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), groups.memory_limit())
+            self._capacity = cpus, int(memory)
+        return self._capacity
 
     def on_change(self, call: Callable[[str], None]) -> None:
         self._calls.append(call)
