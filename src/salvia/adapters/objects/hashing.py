@@ -3,9 +3,15 @@
 import base64
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from functools import cache
+from importlib import import_module
+from typing import Any, Protocol
 
-from awscrt import checksums as crt
+
+@cache
+def _crt() -> Any:
+    """Loaded when the first checksum is asked for: it is a tenth of what a server loads to start."""
+    return import_module("awscrt.checksums")
 
 
 class Hash(Protocol):
@@ -28,7 +34,7 @@ class _Crc:
 
 
 class _XxHash:
-    def __init__(self, made: crt.XXHash) -> None:
+    def __init__(self, made: Any) -> None:
         self._made = made
 
     def update(self, data: bytes) -> None:
@@ -47,21 +53,21 @@ def _sha1() -> Hash:
 
 
 ALGORITHMS: Mapping[str, Callable[[], Hash]] = {
-    "CRC32": lambda: _Crc(crt.crc32, 4),
-    "CRC32C": lambda: _Crc(crt.crc32c, 4),
-    "CRC64NVME": lambda: _Crc(crt.crc64nvme, 8),
+    "CRC32": lambda: _Crc(_crt().crc32, 4),
+    "CRC32C": lambda: _Crc(_crt().crc32c, 4),
+    "CRC64NVME": lambda: _Crc(_crt().crc64nvme, 8),
     "SHA1": _sha1,
     "SHA256": hashlib.sha256,
     "SHA512": hashlib.sha512,
     "MD5": _md5,
-    "XXHASH64": lambda: _XxHash(crt.XXHash.new_xxhash64()),
-    "XXHASH3": lambda: _XxHash(crt.XXHash.new_xxhash3_64()),
-    "XXHASH128": lambda: _XxHash(crt.XXHash.new_xxhash3_128()),
+    "XXHASH64": lambda: _XxHash(_crt().XXHash.new_xxhash64()),
+    "XXHASH3": lambda: _XxHash(_crt().XXHash.new_xxhash3_64()),
+    "XXHASH128": lambda: _XxHash(_crt().XXHash.new_xxhash3_128()),
 }
 _COMBINE: Mapping[str, Callable[[int, int, int], int]] = {
-    "CRC32": crt.combine_crc32,
-    "CRC32C": crt.combine_crc32c,
-    "CRC64NVME": crt.combine_crc64nvme,
+    "CRC32": lambda first, second, size: _crt().combine_crc32(first, second, size),
+    "CRC32C": lambda first, second, size: _crt().combine_crc32c(first, second, size),
+    "CRC64NVME": lambda first, second, size: _crt().combine_crc64nvme(first, second, size),
 }
 
 
