@@ -478,3 +478,16 @@ def test_an_answer_of_unknown_length_comes_in_chunks() -> None:
         connection.close()
 
     assert (answer.getheader("transfer-encoding"), body) == ("chunked", b"012")
+
+
+async def test_a_refusal_that_repeats_bytes_of_no_encoding_still_arrives(wire: Wire) -> None:
+    response = await ask(wire, "POST", "/", {"host": HOST, "x-amz-target": "SageMaker.\udcff"})
+
+    assert response.status == 404
+    assert "\ufffd" in json.loads(text_of(response))["message"]
+
+
+async def test_a_header_that_is_no_text_is_refused(wire: Wire) -> None:
+    response = await ask(wire, "PUT", "/bucket/key", {"host": HOST, "x-amz-meta-a": "\udcff\udcfe"})
+
+    assert (response.status, b"<Code>InvalidRequest</Code>" in text_of(response)) == (400, True)

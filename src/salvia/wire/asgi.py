@@ -237,7 +237,10 @@ async def release(body: Body) -> None:
 def _encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
     # Most values are plain; one with a line break in it would start a header of its own.
     return [
-        (name.encode("latin-1", "replace"), (value if value.isprintable() else _cleaned(value)).encode())
+        (
+            name.encode("latin-1", "replace"),
+            (value if value.isprintable() else _cleaned(value)).encode("utf-8", "replace"),
+        )
         for name, value in headers.items()
     ]
 

@@ -1,11 +1,20 @@
 """What is known of an error when it goes out: the raised AwsError, completed by what the service's model says of its code."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from salvia.base.errors import AwsError
 from salvia.model.shapes import ErrorModel, ServiceModel, Shape
+
+
+_UNWRITABLE = re.compile("[\ud800-\udfff]")
+
+
+def writable(text: str) -> str:
+    """Without what no encoding has: bytes of a head that were not UTF-8, when a message repeats them."""
+    return text if text.isascii() else _UNWRITABLE.sub("\ufffd", text)
 
 
 class Malformed(ValueError):
@@ -58,11 +67,11 @@ def failure(error: AwsError, service: ServiceModel | None, resource: str = "") -
     return Failure(
         code=code,
         query_code=modelled.query_code if modelled else code,
-        message=error.message,
+        message=writable(error.message),
         status=status,
         sender_fault=modelled.sender_fault if modelled else status < 500,
         shape=modelled.shape if modelled else None,
-        members=error.members,
+        members={name: writable(value) if isinstance(value, str) else value for name, value in error.members.items()},
         resource=resource,
         query_compatible=service is not None and "awsQueryCompatible" in service.metadata,
     )

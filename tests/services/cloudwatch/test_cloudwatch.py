@@ -258,6 +258,7 @@ A, B = series(t0=1, t1=2, t3=4), series(t0=10, t1=0, t2=30)
         ("a - AVG(a)", [1 - 7 / 3, 2 - 7 / 3, 4 - 7 / 3]),
         ("a * METRIC_COUNT(METRICS())", [2, 4, 8]),
         ("ABS(a - 3)", [2, 1, 1]),
+        ("a + 0 * (STDDEV(b * 10 ^ 300) > 0)", [1, 2, 4]),
     ],
 )
 def test_metric_math(text: str, values: list[float]) -> None:
@@ -269,7 +270,19 @@ def test_metric_math(text: str, values: list[float]) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["a +", "(a", "a b", "NOSUCH(a)", "SELECT AVG(x) FROM y", "SEARCH('x', 'Average')", "a ? b", "[1]", "((" * 400],
+    [
+        "a +",
+        "(a",
+        "a b",
+        "AND(a)",
+        "REPEAT(1)",
+        "NOSUCH(a)",
+        "SELECT AVG(x) FROM y",
+        "SEARCH('x', 'Average')",
+        "a ? b",
+        "[1]",
+        "((" * 400,
+    ],
 )
 def test_an_expression_that_cannot_be_computed_is_refused_in_words(text: str) -> None:
     with pytest.raises(AwsError, match=r"Error in expression|not supported"):

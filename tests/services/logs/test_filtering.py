@@ -1,5 +1,6 @@
 """FilterLogEvents: many streams as one, in the order of time."""
 
+import base64
 from contextlib import suppress
 from typing import Any
 
@@ -91,7 +92,11 @@ async def test_an_event_can_be_fetched_by_its_id(logs: Logs) -> None:
         await logs("GetLogRecord", logRecordPointer="9" * 56)
 
 
-@pytest.mark.parametrize("token", ["x", "e30=", "WzEsMiwzLDRd", "WyIxIl0="])
+INFINITE = base64.b64encode(b'[1e999, "a", 1, true]').decode() + "="
+DEEP = base64.b64encode(b"[" * 100_000).decode() + "="
+
+
+@pytest.mark.parametrize("token", ["x", "e30=", "WzEsMiwzLDRd", "WyIxIl0=", INFINITE, DEEP])
 async def test_a_made_up_token_is_refused(logs: Logs, token: str) -> None:
     await logs.run_prints("x\n")
 

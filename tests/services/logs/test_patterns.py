@@ -60,6 +60,7 @@ ACCESS = '127.0.0.1 - frank [10/Oct/2000:13:25:15 -0700] "GET /index.html HTTP/1
         ('[ip, id, user, time, request = "*index*", ...]', ACCESS, True),
         ("[ip, id, user = frank || user = joe, ...]", ACCESS, True),
         ("[w1 = ERROR || w1 = %WARN(ING)?%, w2]", "WARNING disk", True),
+        ("{ $.a > 1 }", '{"a": ' + "9" * 4000 + "}", True),
     ],
 )
 def test_a_pattern_accepts(pattern: str, message: str, accepted: bool) -> None:
@@ -85,6 +86,8 @@ def test_a_pattern_accepts(pattern: str, message: str, accepted: bool) -> None:
         "{ $.x IS 4 }",
         "[= 4]",
         "%a{1000}{1000}%",
+        "%(){999999999}%",
+        "%(){999999999,}%",
     ],
 )
 def test_what_is_no_pattern_is_refused_in_words(pattern: str) -> None:

@@ -100,7 +100,10 @@ def test_a_policy_is_put_told_and_deleted(s3: S3Client, bucket: str) -> None:
         s3.get_bucket_policy(Bucket=bucket)
 
 
-@pytest.mark.parametrize("text", ["not json", "[]", "{}", '{"Statement":[{"Effect":"Maybe"}]}'])
+@pytest.mark.parametrize(
+    "text",
+    ["not json", "[]", "{}", '{"Statement":[{"Effect":"Maybe"}]}', '{"Statement":[{"Effect":[[]]}]}', "[" * 100_000],
+)
 def test_a_policy_that_is_none_is_refused(s3: S3Client, bucket: str, text: str) -> None:
     with refused("MalformedPolicy", 400):
         s3.put_bucket_policy(Bucket=bucket, Policy=text)

@@ -208,6 +208,33 @@ def test_a_form_may_only_say_what_its_policy_allows(
     assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
 
 
+def test_a_form_cannot_name_metadata_as_no_header_is_named(client: ClientMaker, server: Server, bucket: str) -> None:
+    wish = {"x-amz-meta-a b": "1"}
+    form = client(signature_version="s3v4").generate_presigned_post(bucket, "a", Fields=wish, Conditions=[wish])
+
+    answer = post_form(server, form["url"], form["fields"], b"x")
+    assert answer.status == 400
+    assert b"<Code>InvalidArgument</Code>" in answer.body
+
+
+@pytest.mark.parametrize("condition", [["content-length-range", "9" * 5000, 1], {"a": [[[]]], "b": 1}, ["eq"], 5])
+def test_a_condition_that_makes_no_sense_is_refused(
+    client: ClientMaker, server: Server, bucket: str, condition: Any
+) -> None:
+    form = client(signature_version="s3v4").generate_presigned_post(bucket, "a", Conditions=[condition])
+
+    answer = post_form(server, form["url"], form["fields"], b"x")
+    assert answer.status == 400
+    assert b"<Code>InvalidPolicyDocument</Code>" in answer.body
+
+
+def test_a_boundary_that_is_no_text_is_a_form_that_cannot_be_read(server: Server, bucket: str) -> None:
+    answer = server.ask("POST", f"/{bucket}", b"x", {"Content-Type": "multipart/form-data; boundary=\xff"})
+
+    assert answer.status == 400
+    assert b"<Code>MalformedPOSTRequest</Code>" in answer.body
+
+
 def test_a_form_that_came_too_late_is_refused(client: ClientMaker, server: Server, bucket: str) -> None:
     form = client(signature_version="s3v4").generate_presigned_post(bucket, "a", ExpiresIn=-10)
 

@@ -90,15 +90,22 @@ def pointwise(compute: Callable[[float], float]) -> Callable[[Value], Value]:
 
 
 def summary(compute: Callable[[Sequence[float]], float]) -> Callable[[Value], Value]:
-    """Of one series, a number; of several, a series over the points that any of them has."""
+    """Of one series, a number; of several, a series over the points that any of them has and that can be computed."""
+
+    def summed_up(values: Sequence[float]) -> float:
+        try:
+            return compute(values)
+        except OverflowError:
+            return math.nan
 
     def of(value: Value) -> Value:
         if isinstance(value, Series):
-            return compute(list(value.points.values())) if value.points else math.nan
+            return summed_up(list(value.points.values())) if value.points else math.nan
         if isinstance(value, list) and value:
             times = sorted({time for each in value for time in each.points})
             rows = {time: [each.points[time] for each in value if time in each.points] for time in times}
-            return value[0].over({time: compute(row) for time, row in rows.items()})
+            found = {time: summed_up(row) for time, row in rows.items()}
+            return value[0].over({time: number for time, number in found.items() if math.isfinite(number)})
         raise ValidationError("A time series is needed.")
 
     return of

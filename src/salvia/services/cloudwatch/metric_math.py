@@ -14,6 +14,7 @@ _TOKEN = re.compile(
 _STRENGTH = {"OR": 1, "AND": 2, "==": 3, "!=": 3, "<": 4, "<=": 4, ">": 4, ">=": 4, "+": 5, "-": 5, "*": 6, "/": 6}
 _POWER = 8  # of ^, which also binds to the right
 _SPELLED = {"&&": "AND", "||": "OR"}
+_WORDS = frozenset({"AND", "OR", "REPEAT", "LINEAR"})
 _REFUSED = frozenset(
     {
         *("ANOMALY_DETECTION_BAND", "DAY", "DB_PERF_INSIGHTS", "EPOCH", "EXP", "HOUR", "INSIGHT_RULE_METRIC"),
@@ -59,7 +60,7 @@ class Expression:
 
     def _check_functions(self) -> None:
         for number, (kind, word) in enumerate(self._tokens):
-            if kind != "name" or self._is_id(number) or word in {"AND", "OR", "REPEAT", "LINEAR"}:
+            if kind != "name" or self._is_id(number) or word in _WORDS:
                 continue
             if word in _REFUSED:
                 raise Unsupported(f"The metric math function {word} is not supported.")
@@ -112,6 +113,8 @@ class Expression:
         return found
 
     def _call(self, function: str) -> Value:
+        if function in _WORDS:
+            raise self._wrong(f"{function} is no function")
         self._expect("(")
         if function == "METRICS":
             wanted = self._next()[1][1:-1] if self._peek() != ")" else ""

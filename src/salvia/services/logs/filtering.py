@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import binascii
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -202,7 +201,7 @@ def _parsed(token: str) -> Place:
     try:
         time_, stream, position, forward = json.loads(base64.urlsafe_b64decode(token))
         place = Place(int(time_), str(stream), int(position), bool(forward))
-    except (ValueError, TypeError, binascii.Error):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         raise InvalidParameter("The specified nextToken is invalid.") from None
     if not (0 <= place.time < 1 << 50 and 0 <= place.position < 1 << 96):
         raise InvalidParameter("The specified nextToken is invalid.")

@@ -1,5 +1,6 @@
 """What is kept with an object beside its bytes, and how it is told again: headers, metadata, encryption as asked, tags."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
@@ -20,6 +21,7 @@ DESCRIBING = (
 _ENCRYPTION = ("ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled")
 _LOCK = ("ObjectLockMode", "ObjectLockRetainUntilDate", "ObjectLockLegalHoldStatus")
 _MOST_METADATA = 2048
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]*")
 _OBJECT_TAGS = 10
 _DAY = 86_400.0
 
@@ -155,6 +157,9 @@ def check_acl(bucket: Bucket, params: Mapping[str, Any]) -> None:
 
 
 def _check_metadata(metadata: Mapping[str, str]) -> None:
+    for name in metadata:
+        if not _TOKEN.fullmatch(name):  # a form can say what no header can, and it is told as a header
+            raise InvalidArgument("x-amz-meta-", name, "The name of user-defined metadata is that of an HTTP header.")
     size = sum(len(key.encode()) + len(value.encode()) for key, value in metadata.items())
     if size > _MOST_METADATA:
         error = InvalidRequest("Your metadata headers exceed the maximum allowed metadata size")

@@ -215,13 +215,13 @@ def _list_named(member: str) -> Operation:
 def _check_policy(text: str, block: Mapping[str, Any]) -> None:
     try:
         policy = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         policy = None
     if not isinstance(policy, dict) or not policy.get("Statement"):
         raise AwsError("This policy contains invalid Json", code="MalformedPolicy")
     statements = policy["Statement"] if isinstance(policy["Statement"], list) else [policy["Statement"]]
     for statement in statements:
-        if not isinstance(statement, dict) or statement.get("Effect") not in {"Allow", "Deny"}:
+        if not isinstance(statement, dict) or statement.get("Effect") not in ("Allow", "Deny"):
             raise AwsError("Every statement needs an Effect of Allow or Deny", code="MalformedPolicy")
         for needed in (("Principal", "NotPrincipal"), ("Action", "NotAction"), ("Resource", "NotResource")):
             if not any(name in statement for name in needed):

@@ -24,7 +24,7 @@ class Form:
         if matched is None:
             raise MalformedForm
         self._pieces = aiter(body)
-        self._delimiter = b"\r\n--" + matched[1].encode()
+        self._delimiter = b"\r\n--" + matched[1].encode("utf-8", "surrogateescape")
         self._held = b"\r\n"
         self._read = 0
         self.filename = ""

@@ -1,10 +1,10 @@
 """The policy of a browser's POST: who signed it, until when it holds, and what it lets the form say."""
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +16,7 @@ from salvia.ports.credentials import Credential
 from salvia.resources.world import World
 from salvia.services.s3.errors import AccessDenied, InvalidArgument
 
+_SIZE = re.compile(r"[0-9]{1,18}")
 _UNSIGNED = {"policy", "x-amz-signature", "signature", "awsaccesskeyid", "file"}
 
 
@@ -87,7 +88,7 @@ def _check_session(credential: Credential, token: str | None, now: float) -> Non
 def _parsed(text: str) -> Mapping[str, Any]:
     try:
         policy = json.loads(base64.b64decode(text, validate=True))
-    except (binascii.Error, ValueError):
+    except (ValueError, RecursionError):
         policy = None
     if not isinstance(policy, dict) or not isinstance(policy.get("conditions"), list):
         raise AwsError("Invalid Policy: Invalid JSON.", code="InvalidPolicyDocument")
@@ -97,7 +98,7 @@ def _parsed(text: str) -> Mapping[str, Any]:
 def _expiration(policy: Mapping[str, Any]) -> float:
     try:
         return datetime.fromisoformat(policy["expiration"]).timestamp()
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise AwsError("Invalid Policy: Invalid 'expiration' value.", code="InvalidPolicyDocument") from None
 
 
@@ -114,7 +115,7 @@ def _judge(policy: Mapping[str, Any], fields: Mapping[str, str]) -> tuple[int, i
         shown = fields.get(name, "")
         holds = shown.startswith(value) if kind == "starts-with" else shown == value
         if not holds:
-            raise _broken(f"Policy Condition failed: {json.dumps(condition)}")
+            raise _broken(f"Policy Condition failed: {_written(condition)}")
     extra = {name for name in fields if not name.startswith("x-ignore-")} - named - _UNSIGNED - {"bucket"}
     if extra:
         raise _broken(f"Extra input fields: {', '.join(sorted(extra))}")
@@ -128,11 +129,18 @@ def _read(condition: object) -> tuple[str, str, str]:
         return "eq", str(name).lower(), str(value)
     if isinstance(condition, list) and len(condition) == 3:
         kind = str(condition[0]).lower()
-        if kind == "content-length-range" and all(str(size).isdecimal() for size in condition[1:]):
+        if kind == "content-length-range" and all(_SIZE.fullmatch(str(size)) for size in condition[1:]):
             return kind, str(condition[1]), str(condition[2])
         if kind in {"eq", "starts-with"}:
             return kind, str(condition[1]).removeprefix("$").lower(), str(condition[2])
-    raise AwsError(f"Invalid Policy: Invalid Simple-Condition: {json.dumps(condition)}", code="InvalidPolicyDocument")
+    raise AwsError(f"Invalid Policy: Invalid Simple-Condition: {_written(condition)}", code="InvalidPolicyDocument")
+
+
+def _written(condition: object) -> str:
+    try:
+        return json.dumps(condition)
+    except RecursionError:
+        return "one that is nested too deeply"
 
 
 def _broken(how: str) -> AccessDenied:

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from salvia.base.errors import AwsError
 from salvia.model.shapes import Shape
 from salvia.wire.errors import Malformed
 from salvia.wire.message import Request
@@ -45,6 +46,7 @@ def read_head(request: Request, shape: Shape) -> dict[str, Any]:
 def _header(member: Shape, text: str | None) -> Any:
     if text is None:
         return None
+    _check_text(text)
     if member.jsonvalue:
         try:
             return orjson.loads(base64.b64decode(text, validate=True))
@@ -85,7 +87,15 @@ def _argument(member: Shape, wire: str, arguments: Mapping[str, list[str]]) -> A
 
 def _prefixed(prefix: str, headers: Mapping[str, str]) -> dict[str, str] | None:
     found = {name[len(prefix) :]: text for name, text in headers.items() if name.startswith(prefix)}
+    for text in found.values():
+        _check_text(text)
     return found or None
+
+
+def _check_text(text: str) -> None:
+    """Bytes that are no UTF-8 came as surrogates, which nothing behind the wire could store or say again."""
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise AwsError("A header of the request is not UTF-8.", code="InvalidRequest")
 
 
 def write_head(shape: Shape | None, members: Mapping[str, Any], status: int) -> tuple[int, dict[str, str]]:

@@ -1,6 +1,7 @@
 """Conditions such as `$.latency > 100 && ($.name = "a*" || $.user NOT EXISTS)`: shared by JSON and field patterns."""
 
 import json
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -135,7 +136,10 @@ def _numeric(operator: str, wanted: float) -> Callable[[Any], bool]:
 
 def _number(value: Any) -> float | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:  # JSON's integers have no end
+            return math.inf if value > 0 else -math.inf
     return float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else None
 
 

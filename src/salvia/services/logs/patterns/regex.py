@@ -117,10 +117,12 @@ class LinearRegex:
         raise InvalidPatternError(f"the regular expression uses {kind}, which filter patterns do not have")
 
     def _repeat(self, least: int, most: int, parsed: Any, after: int) -> int:
-        if most >= int(_parser.MAXREPEAT):
+        if most >= int(_parser.MAXREPEAT) and least <= _MOST_STATES:
             loop = self._state()
             self._free[loop] += [("", self._sequence(parsed, loop)), ("", after)]
             after = loop
+        elif most > _MOST_STATES:  # what repeats may be empty, and then no state is made that would be counted
+            raise InvalidPatternError("the regular expression is too large")
         else:
             for _ in range(most - least):
                 after = self._fork([self._sequence(parsed, after), after])
