@@ -144,3 +144,23 @@ async def test_tags_of_nothing_are_refused() -> None:
 
 def tag_call(operation: str, **params: Any) -> Call:
     return fakes.call(operation, **params)
+
+
+async def test_what_has_changed_since_it_was_last_described_is_shown_anew() -> None:
+    kind = made(Experiment)
+    await kind.create(fakes.call("CreateExperiment", ExperimentName="E", Description="old"))
+    await kind.describe(fakes.call("DescribeExperiment", ExperimentName="E"))
+    await kind.update(fakes.call("UpdateExperiment", ExperimentName="E", Description="new"))
+
+    assert (await kind.describe(fakes.call("DescribeExperiment", ExperimentName="E")))["Description"] == "new"
+
+
+async def test_a_name_that_was_given_again_shows_the_new_one() -> None:
+    kind = made(Experiment)
+    for description in ("first", "second"):
+        await kind.create(fakes.call("CreateExperiment", ExperimentName="E", Description=description))
+        shown = await kind.describe(fakes.call("DescribeExperiment", ExperimentName="E"))
+        await kind.delete(fakes.call("DeleteExperiment", ExperimentName="E"))
+        kind.world.clock.advance(1)
+
+    assert shown["Description"] == "second"

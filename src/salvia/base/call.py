@@ -100,6 +100,13 @@ class FileBody:
         return sum(piece.length for piece in self.pieces)
 
 
+class Lasting(dict[str, Any]):
+    """Members of an answer that will be given again as they are: who has encoded them as JSON may keep that in `json`."""
+
+    __slots__ = ("json",)
+    json: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """An answer with a status or headers that the model does not describe.

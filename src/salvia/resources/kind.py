@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
 from salvia.base.arn import Scope
-from salvia.base.call import Call, Reply
+from salvia.base.call import Call, Lasting, Reply
 from salvia.base.errors import AwsError, InUse, ValidationError
 from salvia.model.shapes import ServiceModel
 from salvia.ports.table import Record
@@ -16,6 +16,7 @@ from salvia.resources.reply import complete
 from salvia.resources.world import World
 
 Answer = Mapping[str, Any] | Reply
+MOST_DESCRIBED = 1000  # replies kept; each holds a few kilobytes
 
 
 def derived(kind: "type[Resource]", model: ServiceModel) -> Derived:
@@ -46,6 +47,9 @@ class Resource:
         self.world = world
         self.model = derived(type(self), model)
         self.identity = Identity(self.model)
+        self._described: dict[
+            str, tuple[tuple[float, int], Lasting]
+        ] = {}  # by ARN: what Describe showed, and of which version
 
     # ------------------------------------------------------------- what a subclass may say
 
@@ -76,7 +80,7 @@ class Resource:
         return Share(0, 0)
 
     def view(self, record: Record) -> dict[str, Any]:
-        """Everything a reply may show; the model's shapes choose from it."""
+        """Everything a reply may show; the model's shapes choose from it. It depends on the record alone."""
         envelope: dict[str, Any] = {
             self.model.arn_member: record.arn,
             "CreationTime": record.created,
@@ -104,8 +108,7 @@ class Resource:
 
     async def describe(self, call: Call) -> Answer:
         record = await self.hold(await self.find(call), call)
-        shown = self.view(record)
-        return complete(self.model.described, shown) if self.model.described else shown
+        return self._shown(record)
 
     async def list(self, call: Call) -> Answer:
         rows, token = await page(self.world.table, self.noun, call.account, call.region, call.params, self.view)
@@ -182,6 +185,19 @@ class Resource:
             code, phrase = self.absent
             raise AwsError(phrase.format(noun=self.noun, name=self.identity.name(call.params)), code=code)
         return record
+
+    def _shown(self, record: Record) -> Lasting:
+        """Of many that ask, most ask for what has not changed since it was last shown."""
+        version = record.created, record.version
+        known = self._described.get(record.arn)
+        if known is not None and known[0] == version:
+            return known[1]
+        shown = self.view(record)
+        reply = Lasting(complete(self.model.described, shown) if self.model.described else shown)
+        if len(self._described) >= MOST_DESCRIBED:
+            del self._described[next(iter(self._described))]
+        self._described[record.arn] = version, reply
+        return reply
 
     def _taken(self, request: Mapping[str, Any], arn: str) -> AwsError:
         return InUse(self.taken.format(noun=self.noun, name=self.identity.name(request), arn=arn))

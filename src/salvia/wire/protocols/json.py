@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from salvia.base.call import Lasting
 from salvia.model.shapes import OperationModel, Shape
 from salvia.wire.errors import Failure, Malformed, message_member
 from salvia.wire.message import Request, Response
@@ -90,6 +91,14 @@ def encode_members(shape: Shape, members: Mapping[str, Any]) -> bytes:
     Most results need no change and are encoded as they are, which costs a tenth of walking them. Then only the members of
     the outermost structure are held to the model. NaN and infinity become null, so they too lead to the walk.
     """
+    if type(members) is not Lasting:
+        return _encode_members(shape, members)
+    if not hasattr(members, "json"):
+        members.json = _encode_members(shape, dict(members))
+    return members.json
+
+
+def _encode_members(shape: Shape, members: Mapping[str, Any]) -> bytes:
     if _PLAIN.plain(shape) and type(members) is dict and members.keys() <= shape.members.keys():
         document = orjson.dumps(members)
         if b"null" not in document:
