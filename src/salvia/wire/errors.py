@@ -8,7 +8,6 @@ from typing import Any
 from salvia.base.errors import AwsError
 from salvia.model.shapes import ErrorModel, ServiceModel, Shape
 
-
 _UNWRITABLE = re.compile("[\ud800-\udfff]")
 
 
