@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import select
 import subprocess
 import sys
 import time
@@ -160,6 +161,32 @@ def test_a_build_throws_away_what_a_killed_one_left(tmp_path: Path, monkeypatch:
 
     assert build.build("python", tmp_path, print) == tmp_path / name
     assert sorted(path.name for path in tmp_path.iterdir()) == [f".{name}.lock", name]
+
+
+def test_a_killed_server_leaves_no_uv_behind_that_goes_on_building(tmp_path: Path) -> None:
+    uv = tmp_path / "uv"
+    uv.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid.part && mv {tmp_path}/pid.part {tmp_path}/pid; exec sleep 60")
+    uv.chmod(0o755)
+    code = (
+        "import sys, pathlib; from salvia.adapters.images import build; build.uv.find_uv_bin = lambda: sys.argv[1]\n"
+        "build.build('python', pathlib.Path(sys.argv[2]), lambda _: None)"
+    )
+    server = subprocess.Popen([sys.executable, "-c", code, str(uv), str(tmp_path)])
+    appears(tmp_path / "pid")
+    descriptor = os.pidfd_open(int((tmp_path / "pid").read_text()))
+    server.kill()
+    server.wait()
+
+    ended, _, _ = select.select([descriptor], [], [], 10)
+    os.close(descriptor)
+    assert ended
+
+
+def appears(path: Path) -> None:
+    until = time.monotonic() + 10
+    while not path.exists():
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def test_two_servers_build_once(tmp_path: Path) -> None:

@@ -17,7 +17,19 @@ from pathlib import Path
 
 import uv
 
+import salvia_container
+
 CODE_PATH = "/opt/salvia"  # where a sandbox shows salvia_container and salvia_algorithms
+# What `python -c` runs to become uv, on a leash: a server that is killed must not leave a uv behind that goes on writing
+# where the next one cleans up.
+_LEASHED = """\
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from salvia_container.launch.kernel import die_with_parent
+die_with_parent()
+if os.getppid() == int(sys.argv[2]):
+    os.execv(sys.argv[3], sys.argv[3:])
+"""
 _LAYOUT = "1"  # changes when environments are built differently from the same lock
 _COMPLAINT = 1500  # characters of uv's complaint that are passed on
 
@@ -81,8 +93,7 @@ def _only_one(lock: Path, say: Callable[[str], None]) -> Iterator[None]:
 def _fill(folder: Path, lock: str, say: Callable[[str], None]) -> None:
     packages = packages_of(lock)
     say(f"installing {len(packages)} packages: {', '.join(packages)}")
-    interpreter = getattr(sys, "_base_executable", sys.executable)
-    _uv("venv", "--quiet", "--relocatable", "--no-project", "--python", interpreter, str(folder))
+    _uv("venv", "--quiet", "--relocatable", "--no-project", "--python", _interpreter(), str(folder))
     requirements = folder / "requirements.txt"
     requirements.write_text(lock, encoding="utf-8")
     python = folder / "bin/python"
@@ -106,6 +117,15 @@ def _has_authorities() -> bool:
     return paths.cafile is not None or (paths.capath is not None and any(os.scandir(paths.capath)))
 
 
+def _interpreter() -> str:
+    """The server's own Python, outside any virtual environment."""
+    return str(getattr(sys, "_base_executable", sys.executable))
+
+
+def _code_folder() -> str:
+    return str(Path(salvia_container.__file__).parents[1])
+
+
 def _site_packages(folder: Path) -> Path:
     return next(folder.glob("lib/python3.*/site-packages"))
 
@@ -114,7 +134,7 @@ def _uv(*arguments: str) -> None:
     # Not the user's uv.toml: it is about their projects. The environment counts: it names mirrors and proxies.
     command = [uv.find_uv_bin(), *arguments, "--no-config"]
     done = subprocess.run(
-        command,
+        [_interpreter(), "-I", "-S", "-c", _LEASHED, _code_folder(), str(os.getpid()), *command],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
