@@ -9,7 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ConnectionClosedError
+from botocore.model import OperationModel
 
 from tests.servers import Server
 
@@ -94,6 +95,7 @@ class Cluster:
         with self._making:
             if key not in self._clients:
                 self._clients[key] = server.client(service, self._told, read_timeout=30)
+                self._clients[key].meta.events.register("before-parse", _whole)
             return self._clients[key]
 
     def ask(self, service: str, call: Callable[[Any], Any]) -> Any:
@@ -108,6 +110,13 @@ class Cluster:
     def make_bucket(self, name: str) -> None:
         where = {"LocationConstraint": "us-west-2"}
         self.ask("s3", lambda s3: s3.create_bucket(Bucket=name, CreateBucketConfiguration=where))
+
+
+def _whole(response_dict: dict[str, Any], operation_model: OperationModel, **_: Any) -> None:
+    """Botocore takes an answer that was cut short by a kill for an empty one. Raises ConnectionClosedError."""
+    body, stated = response_dict["body"], response_dict["headers"].get("content-length", 0)
+    if isinstance(body, bytes) and len(body) < int(stated) and operation_model.http["method"] != "HEAD":
+        raise ConnectionClosedError(endpoint_url="the server that was killed")
 
 
 class Until:

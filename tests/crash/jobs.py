@@ -88,7 +88,7 @@ def model(cluster: Cluster, name: str) -> dict[str, bytes]:
         return {member.name: tar.extractfile(member).read() for member in tar if member.isfile()}  # type: ignore[union-attr]
 
 
-def supervisor(data: Path, name: str) -> int:
-    """The process that looks after the job's run."""
-    (claim,) = (data / "runs").glob(f"*-training-{name}-*/claim")
+def supervisor(data: Path, name: str, attempt: int = 0, host: str = "algo-1") -> int:
+    """The process that looks after a run of the job."""
+    (claim,) = (data / "runs").glob(f"*-training-{name}-*-{attempt}-{host}/claim")
     return int(json.loads(claim.read_text())["pid"])

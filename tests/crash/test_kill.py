@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
+from salvia.control.loop import LEASE
 from tests.crash import jobs
 from tests.crash.cluster import Cluster, Until, working
 from tests.crash.jobs import BUCKET
+from tests.postgres import emptied, running
 
 pytestmark = pytest.mark.slow
 
@@ -103,3 +105,24 @@ def check_kills(cluster: Cluster, kills: int, count: int) -> None:
 @pytest.mark.parametrize("count", [1, 2], ids=["one_server", "two_servers"])
 def test_nothing_acknowledged_is_lost_and_no_job_runs_twice(data: Path, chance: random.Random, count: int) -> None:
     check_kills(Cluster(data, chance, count), KILLS, JOBS)
+
+
+def test_two_servers_on_postgresql_lose_nothing_either(data: Path, chance: random.Random) -> None:
+    with running() as url:
+        check_kills(Cluster(data, chance, 2, SALVIA_DATABASE=emptied(url)), KILLS // 3, JOBS // 2)
+
+
+def test_jobs_of_a_server_that_never_comes_back_are_taken_over(data: Path, chance: random.Random) -> None:
+    with Cluster(data, chance, 2) as cluster:
+        cluster.make_bucket(BUCKET)
+        names = [jobs.create(cluster, jobs.request(f"crash-{number}", "echo started; sleep 1")) for number in range(4)]
+        jobs.until_in(cluster, names[0], "Training")
+        gone = cluster.servers.pop(chance.randrange(2))
+        cluster.kill(gone)
+        began = time.monotonic()
+        found = {name: jobs.ended(cluster, name)["TrainingJobStatus"] for name in names}
+        took = time.monotonic() - began
+
+        assert found == dict.fromkeys(names, "Completed")
+        assert {name: jobs.lines(cluster, name) for name in names} == dict.fromkeys(names, ["started"])
+        assert took < LEASE + 15
