@@ -105,6 +105,7 @@ class Server:
         session = boto3.Session(
             aws_access_key_id=told["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=told["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=told.get("AWS_SESSION_TOKEN"),
             region_name="us-west-2",
         )
         settings: dict[str, Any] = {"retries": {"max_attempts": 0}, "read_timeout": 30, "connect_timeout": 5} | config
