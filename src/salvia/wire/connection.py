@@ -1,11 +1,13 @@
 """One HTTP connection: uvicorn's, with an end to what a head may hold and refusals that AWS's clients can read."""
 
+import asyncio
 import json
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from salvia.base.ids import request_id
+from salvia.wire.joined import Joined
 
 MOST_HEAD = 128 * 1024  # of one request; AWS takes less
 _UNREADABLE = "An error occurred when parsing the HTTP request."
@@ -17,6 +19,9 @@ class Connection(HttpToolsProtocol):
 
     _in_head = False
     _head_size = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(cast("asyncio.Transport", Joined(transport, self.loop)))
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
