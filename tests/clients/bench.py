@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,8 @@ class Bench:
         """Params that the operation should accept as things stand after `prepare`."""
         drawn = Draw(SEED, self.known[service]).plain(self.shape(service, operation))
         drawn |= RIGHT.get((service, operation), {})
-        return _replaced(drawn, "PART", self.known["s3"].get("ETag", [""])[0])
+        made: dict[str, Any] = _replaced(drawn, "PART", self.known["s3"].get("ETag", [""])[0])
+        return made
 
     # ------------------------------------------------------------- what stands on the server
 
@@ -78,7 +80,6 @@ class Bench:
         self.tried("s3", "CreateBucket", Bucket="drawn", CreateBucketConfiguration=here)
         locked = {"Bucket": "drawn-locked", "CreateBucketConfiguration": here, "ObjectLockEnabledForBucket": True}
         self.tried("s3", "CreateBucket", **locked)
-        self.tried("s3", "PutObject", Bucket="drawn-locked", Key="key", Body=b"data")
         for service in KNOWN:
             self.ensure(service)
 
@@ -96,11 +97,15 @@ class Bench:
     def prepare(self, service: str, operation: str) -> None:
         """Afterwards `right(operation)` should be accepted."""
         self.ensure(service)
+        if service == "sagemaker":
+            self._settle("drawn-made")
         if operation.startswith("Create"):
             self._unmake(service)
         elif operation.startswith("Delete") and ("Create" + operation[6:]) in _names(service):
             making = "Create" + operation[6:]
             self.tried(service, making, **self.right(service, making))
+            if service == "sagemaker":
+                self._settle("drawn-made")
         elif operation.startswith(("Get", "Delete")):
             stem = "Put" + operation.removeprefix("Get").removeprefix("Delete")
             for putting in [name for name in _names(service) if name.startswith(stem)][:1]:
@@ -110,11 +115,18 @@ class Bench:
         for name in [name for name in _names(service) if name.startswith("Delete")]:
             if (service, name) in RIGHT and "drawn-made" in str(RIGHT[service, name]):
                 self.tried(service, name, **self.right(service, name))
-        if service == "sagemaker":
-            self.known[service]["TrainingJobName"][0] = "drawn-job"
+
+    def _settle(self, name: str) -> None:
+        """Wait until a job that cannot run has failed, so that it may be deleted."""
+        for _ in range(100):
+            job = self.tried("sagemaker", "DescribeTrainingJob", TrainingJobName=name)
+            if job is None or job["TrainingJobStatus"] != "InProgress":
+                return
+            time.sleep(0.05)
 
     def _ensure_s3(self) -> None:
-        self.tried("s3", "PutObject", Bucket="drawn", Key="key", Body=b"data")
+        for bucket in ("drawn", "drawn-locked"):
+            self.tried("s3", "PutObject", Bucket=bucket, Key="key", Body=b"data")
         known = self.known["s3"].get("UploadId")
         if known and self.tried("s3", "ListParts", Bucket="drawn", Key="big", UploadId=known[0]):
             return
@@ -132,18 +144,20 @@ class Bench:
         self.tried("iam", "CreateGroup", **group)
         self.tried("iam", "CreateRole", **role, AssumeRolePolicyDocument=TRUST)
         self.tried("iam", "CreatePolicy", PolicyName="drawn-policy", PolicyDocument=DOCUMENT)
-        self.tried("iam", "DeletePolicyVersion", PolicyArn=POLICY, VersionId="v3")
-        self.tried("iam", "SetDefaultPolicyVersion", PolicyArn=POLICY, VersionId="v1")
+        for version in self.tried("iam", "ListPolicyVersions", PolicyArn=POLICY)["Versions"]:
+            self.tried("iam", "DeletePolicyVersion", PolicyArn=POLICY, VersionId=version["VersionId"])
+        made = self.tried("iam", "CreatePolicyVersion", PolicyArn=POLICY, PolicyDocument=DOCUMENT)
+        self.known["iam"]["VersionId"] = [made["PolicyVersion"]["VersionId"], "v1"]
         self.tried("iam", "AddUserToGroup", **user, **group)
         for kind, holder in (("User", user), ("Group", group), ("Role", role)):
             self.tried("iam", f"Put{kind}Policy", **holder, **inline)
             self.tried("iam", f"Attach{kind}Policy", **holder, PolicyArn=POLICY)
         for kind, holder in (("User", user), ("Role", role)):
             self.tried("iam", f"Put{kind}PermissionsBoundary", **holder, PermissionsBoundary=POLICY)
-        for key in self.tried("iam", "ListAccessKeys", **user)["AccessKeyMetadata"]:
-            self.tried("iam", "DeleteAccessKey", **user, AccessKeyId=key["AccessKeyId"])
-        made = self.tried("iam", "CreateAccessKey", **user)["AccessKey"]["AccessKeyId"]
-        self.known["iam"]["AccessKeyId"] = self.known["sts"]["AccessKeyId"] = [made, "AKIANOTHING000000000"]
+        for old in self.tried("iam", "ListAccessKeys", **user)["AccessKeyMetadata"]:
+            self.tried("iam", "DeleteAccessKey", **user, AccessKeyId=old["AccessKeyId"])
+        key = self.tried("iam", "CreateAccessKey", **user)["AccessKey"]["AccessKeyId"]
+        self.known["iam"]["AccessKeyId"] = self.known["sts"]["AccessKeyId"] = [key, "AKIANOTHING000000000"]
 
     def _ensure_logs(self) -> None:
         stream = {"logGroupName": "drawn", "logStreamName": "stream"}

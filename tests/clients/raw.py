@@ -71,7 +71,8 @@ class Signer:
         names = sorted(joined)
         path = raw.path if service == "s3" else quote(_normal(raw.path), safe="/-_.~")
         query = "&".join(
-            f"{name}={value}" for name, value in sorted(part.partition("=")[::2] for part in raw.query.split("&") if part)
+            f"{name}={value}"
+            for name, value in sorted(part.partition("=")[::2] for part in raw.query.split("&") if part)
         )
         lines = "".join(f"{name}:{' '.join(joined[name].split())}\n" for name in names)
         stated = joined.get("x-amz-content-sha256", payload) if service == "s3" else payload

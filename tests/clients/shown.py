@@ -37,8 +37,13 @@ def _same_body(asked: Params, _: Params, shown: Params) -> bool:
 
 
 def _same_tags(asked: Params, _: Params, shown: Params) -> bool:
-    wanted = {tag["Key"]: tag["Value"] for tag in asked["Tagging"]["TagSet"]}
+    # XML makes one line end of every kind; botocore does not write the others as references.
+    wanted = {_lines(tag["Key"]): _lines(tag["Value"]) for tag in asked["Tagging"]["TagSet"]}
     return {tag["Key"]: tag["Value"] for tag in shown["TagSet"]} == wanted
+
+
+def _lines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _tagged(asked: Params, _: Params, shown: Params) -> bool:

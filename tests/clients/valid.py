@@ -155,7 +155,6 @@ RIGHT: dict[tuple[str, str], dict[str, Any]] = {
     ("iam", "DeleteGroup"): {"GroupName": "drawn-made"},
     ("iam", "DeleteRole"): {"RoleName": "drawn-made"},
     ("iam", "DeletePolicy"): {"PolicyArn": "arn:aws:iam::000000000000:policy/drawn-made"},
-    ("iam", "DeletePolicyVersion"): {"VersionId": "v2"},
     ("iam", "DeleteAccessKey"): {"UserName": "drawn-user"},
     ("iam", "UpdateAccessKey"): {"UserName": "drawn-user"},
     ("iam", "UpdateAssumeRolePolicy"): {"PolicyDocument": TRUST},
@@ -172,6 +171,7 @@ RIGHT: dict[tuple[str, str], dict[str, Any]] = {
     ("logs", "UntagLogGroup"): {"tags": ["drawn"]},
     ("cloudwatch", "GetMetricStatistics"): {"Statistics": ["Average"]},
     ("cloudwatch", "PutMetricData"): {"MetricData": [{"MetricName": "loss", "Value": 1.0}]},
+    ("sagemaker", "DeleteTrainingJob"): {"TrainingJobName": "drawn-made"},
     ("sagemaker", "CreateTrainingJob"): {
         "TrainingJobName": "drawn-made", "OutputDataConfig": OUTPUT,
         "AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"},
