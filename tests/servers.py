@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
@@ -61,10 +61,9 @@ class Server:
         until = time.monotonic() + READY_SECONDS
         while time.monotonic() < until:
             with suppress(OSError, http.client.HTTPException):
-                connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=1)
-                connection.request("GET", "/")
-                connection.getresponse().read()
-                connection.close()
+                with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=1)) as connection:
+                    connection.request("GET", "/")
+                    connection.getresponse().read()
                 return
             if self.process and self.process.poll() is not None:
                 break
