@@ -115,6 +115,7 @@ def _sagemaker_config(data: Path) -> Path:
     path = data / "sagemaker-config.yaml"
     if not path.exists():
         draft = path.with_suffix(f".{os.getpid()}")
+        draft.touch(mode=0o600)
         draft.write_text(_SAGEMAKER_CONFIG)
         draft.replace(path)
     return path
