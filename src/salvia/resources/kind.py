@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
 from salvia.base.arn import Scope
-from salvia.base.call import Call, Lasting, Reply
+from salvia.base.call import Call, Reply
 from salvia.base.errors import AwsError, InUse, ValidationError
 from salvia.model.shapes import ServiceModel
 from salvia.ports.table import Record
@@ -13,10 +13,10 @@ from salvia.resources.identity import Identity
 from salvia.resources.instances import Share
 from salvia.resources.listing import page
 from salvia.resources.reply import complete
+from salvia.resources.shown import Shown
 from salvia.resources.world import World
 
 Answer = Mapping[str, Any] | Reply
-MOST_DESCRIBED = 1000  # replies kept; each holds a few kilobytes
 
 
 def derived(kind: "type[Resource]", model: ServiceModel) -> Derived:
@@ -47,9 +47,7 @@ class Resource:
         self.world = world
         self.model = derived(type(self), model)
         self.identity = Identity(self.model)
-        self._described: dict[
-            str, tuple[tuple[float, int], Lasting]
-        ] = {}  # by ARN: what Describe showed, and of which version
+        self.shown = Shown(self.model.described, self.view)
 
     # ------------------------------------------------------------- what a subclass may say
 
@@ -108,7 +106,7 @@ class Resource:
 
     async def describe(self, call: Call) -> Answer:
         record = await self.hold(await self.find(call), call)
-        return self._shown(record)
+        return self.shown.reply(record)
 
     async def list(self, call: Call) -> Answer:
         rows, token = await page(self.world.table, self.noun, call.account, call.region, call.params, self.view)
@@ -185,19 +183,6 @@ class Resource:
             code, phrase = self.absent
             raise AwsError(phrase.format(noun=self.noun, name=self.identity.name(call.params)), code=code)
         return record
-
-    def _shown(self, record: Record) -> Lasting:
-        """Of many that ask, most ask for what has not changed since it was last shown."""
-        version = record.created, record.version
-        known = self._described.get(record.arn)
-        if known is not None and known[0] == version:
-            return known[1]
-        shown = self.view(record)
-        reply = Lasting(complete(self.model.described, shown) if self.model.described else shown)
-        if len(self._described) >= MOST_DESCRIBED:
-            del self._described[next(iter(self._described))]
-        self._described[record.arn] = version, reply
-        return reply
 
     def _taken(self, request: Mapping[str, Any], arn: str) -> AwsError:
         return InUse(self.taken.format(noun=self.noun, name=self.identity.name(request), arn=arn))
