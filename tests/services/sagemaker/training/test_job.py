@@ -1,5 +1,6 @@
 """Every situation of a training job, and every point at which a server may die: without a server, a network or a clock."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from salvia.base.errors import InUse, ValidationError
 from salvia.ports.images import Readiness
 from salvia.ports.metrics import Sample
+from salvia.ports.objects import Placement
 from tests import fakes
 from tests.services.sagemaker.training.conftest import Bench, channel
 
@@ -112,6 +114,25 @@ async def test_the_run_is_removed_only_after_the_end_was_saved(bench: Bench) -> 
 
     assert delay is None
     assert bench.compute.removed == [bench.compute.launched[0].name]
+
+
+async def test_a_server_that_slept_while_another_ran_the_job_to_its_end_launches_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.create()
+    late = await bench.until(lambda job: job.status.get("SecondaryStatus") == "Downloading")
+    place = bench.objects.place
+
+    async def asleep(placements: Iterable[Placement]) -> None:
+        await place(placements)
+        other = await bench.record()
+        other.state = "Completed"
+        assert await bench.world.table.save_fact(other, "the other server")
+
+    monkeypatch.setattr(bench.objects, "place", asleep)
+    await bench.kind.reconcile(late)
+
+    assert bench.compute.launched == []
 
 
 async def test_stop_before_launch_never_launches(bench: Bench) -> None:

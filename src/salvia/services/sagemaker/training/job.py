@@ -150,6 +150,10 @@ class TrainingJob(Resource):
         try:
             access = await Access.of(self.world, job.spec["RoleArn"], job.account, job.region)
             linked = {host: await self.furnish(job, access, hosts, host) for host in missing}
+            latest = await self.world.table.get(self.noun, job.account, job.region, job.key)
+            if latest is None or latest.version != job.version:
+                # A stop that came meanwhile; or this server was asleep, and another has taken the job further or to its end.
+                return AT_ONCE
             await self.launch(job, image, hosts, linked, place.share, access)
         except channels.ChannelError as error:
             return self.finish(job, "Failed", reason=str(error))
