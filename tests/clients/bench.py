@@ -225,6 +225,11 @@ class Bench:
         assert found
         return int(found[1]) // 1024
 
+    def forget_peak(self) -> None:
+        """`peak_megabytes` begins anew."""
+        assert self.server.process
+        Path(f"/proc/{self.server.process.pid}/clear_refs").write_text("5")
+
     def peak_megabytes(self) -> int:
         assert self.server.process
         status = Path(f"/proc/{self.server.process.pid}/status").read_text()

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import cbor2
 import orjson
 import pytest
 
@@ -12,7 +13,7 @@ from salvia.wire.message import Request, Response
 from salvia.wire.protocols import json, xml
 from salvia.wire.protocols.protocol import WireProtocol
 from salvia.wire.protocols.scalars import read_timestamp, write_number, write_timestamp
-from salvia.wire.protocols.table import JSON_1_0, JSON_1_1, QUERY, REST_JSON, REST_XML
+from salvia.wire.protocols.table import CBOR, JSON_1_0, JSON_1_1, QUERY, REST_JSON, REST_XML
 from tests.wire.serving import MODELS
 
 S3 = MODELS.service("s3")
@@ -58,7 +59,7 @@ def test_timestamps_are_read_in_every_form(written_as: str) -> None:
     assert read_timestamp(written_as) == 1398796238.0
 
 
-@pytest.mark.parametrize("nonsense", ["", "nan", "inf", "yesterday", "2014-13-45T00:00:00Z"])
+@pytest.mark.parametrize("nonsense", ["", "nan", "inf", "yesterday", "2014-13-45T00:00:00Z", "1e30", "-1e12"])
 def test_what_is_no_timestamp_is_refused(nonsense: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
         read_timestamp(nonsense)
@@ -159,6 +160,29 @@ def test_an_empty_list_of_a_form_is_a_list() -> None:
 def test_a_form_that_does_not_fit_is_malformed(form: list[tuple[str, str]]) -> None:
     with pytest.raises(Malformed):
         QUERY.parse(Request("POST", "/", "", {}, form=form), MODELS.service("iam").operation("SimulatePrincipalPolicy"))
+
+
+def test_a_form_whose_names_have_too_many_parts_is_malformed() -> None:
+    with pytest.raises(Malformed, match="too many parts"):
+        QUERY.parse(
+            Request("POST", "/", "", {}, form=[("a." * 600_000, "")]), MODELS.service("iam").operation("ListUsers")
+        )
+
+
+@pytest.mark.parametrize("body", [b"<a>" * 500_000, b"<a>" + b"x" * (5 << 20) + b"</a>"])
+def test_xml_that_is_larger_than_any_request_of_s3_is_malformed(body: bytes) -> None:
+    with pytest.raises(Malformed, match="too large"):
+        xml.parse(body)
+
+
+def test_a_moment_that_no_calendar_has_is_malformed_in_json_and_cbor() -> None:
+    operation = MODELS.service("cloudwatch").operation("GetMetricStatistics")
+    for protocol, body in (
+        (JSON_1_0, b'{"StartTime": 1e30}'),
+        (CBOR, cbor2.dumps({"StartTime": cbor2.CBORTag(1, 1e30)})),
+    ):
+        with pytest.raises(Malformed, match="timestamp"):
+            protocol.parse(Request("POST", "/", "", {}, body), operation)
 
 
 def test_an_operation_without_output_answers_an_empty_body() -> None:

@@ -333,6 +333,7 @@ async def test_the_date_of_the_scope_must_be_that_of_the_request() -> None:
         ("AWS4-HMAC-SHA256 ", "'Credential' parameter. Authorization header requires 'Signature' parameter."),
         ("AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host, Signature=00", "exactly 5 slash-delimited elements"),
         ("AWS4-ECDSA-P256-SHA256 Credential=a", "Unsupported AWS 'algorithm': 'AWS4-ECDSA-P256-SHA256'"),
+        ("AWS4-HMAC-SHA256 Credential=\udcff/b/c/d/aws4_request, SignedHeaders=host, Signature=0", "exactly 5 slash"),
         ("Bearer token", "Unsupported AWS 'algorithm': 'Bearer'"),
         ("", "Unsupported AWS 'algorithm'"),
     ],
@@ -345,6 +346,21 @@ async def test_an_authorization_that_makes_no_sense_is_explained(value: str, wor
 
     assert error.code == "IncompleteSignatureException"
     assert words in error.message
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Thu, 01 Jan 99999999 00:00:00 GMT",
+        "Mon, 99 Jan 0 99:99:99 +9999",
+        "\u0662\u0660\u0662\u0664\u0660\u0661\u0660\u0661T\u0660\u0660\u0660\u0660\u0660\u0660Z",
+    ],
+)
+async def test_a_date_of_no_calendar_is_explained(date: str) -> None:
+    request = signed()
+    request["headers"]["x-amz-date"] = date
+
+    assert (await refused(request)).code in {"IncompleteSignatureException", "InvalidSignatureException"}
 
 
 async def test_a_request_without_a_date_is_explained() -> None:
@@ -445,7 +461,12 @@ async def test_an_expired_presigned_call_is_worded_by_its_family() -> None:
 
 @pytest.mark.parametrize(
     ("expires", "words"),
-    [(604_801, "less than a week"), (-1, "non-negative"), ("soon", "should be a number")],
+    [
+        (604_801, "less than a week"),
+        (-1, "non-negative"),
+        ("soon", "should be a number"),
+        ("--5", "should be a number"),
+    ],
 )
 async def test_a_presigned_url_lives_a_week_at_most(expires: Any, words: str) -> None:
     error = await refused(presigned("/b/k", expires=expires), Family.S3)

@@ -38,7 +38,8 @@ _QUERY_PARTS = (
 )
 _CANONICAL = re.compile(r"(?:[A-Za-z0-9\-._~/]|%[0-9A-F]{2})*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_STAMP = re.compile(r"\d{8}T\d{6}Z")
+_STAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
+_LIFETIME = re.compile(r"-?[0-9]+")
 
 
 class _Claim(NamedTuple):
@@ -168,7 +169,7 @@ class Verifier:
         _check_date(claim, timestamp, family)
 
     def _check_expiry(self, claim: _Claim, timestamp: str, lifetime: str, now: float, family: Family) -> None:
-        if not lifetime.lstrip("-").isdecimal():
+        if not _LIFETIME.fullmatch(lifetime):
             raise refusal(Refusal.BAD_QUERY, family, "X-Amz-Expires should be a number")
         seconds = int(lifetime[:12])
         if seconds < 0:
@@ -337,7 +338,7 @@ def _claim_of_query(stated: Mapping[str, str], family: Family) -> _Claim:
 
 def _claim(credential: str, signed_headers: str, family: Family, why: Refusal) -> _Claim:
     parts = credential.rsplit("/", 4)
-    if len(parts) != 5 or parts[4] != "aws4_request" or not all(parts):
+    if len(parts) != 5 or parts[4] != "aws4_request" or not all(parts) or not credential.isascii():
         words = f"Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '{credential}'"
         raise refusal(why, family, words)
     access_key, date, region, service, _ = parts
@@ -362,11 +363,14 @@ def _timestamp(headers: Mapping[str, str], family: Family) -> str:
         raise refusal(Refusal.MISSING if family is Family.S3 else Refusal.INCOMPLETE, family, words)
     if _STAMP.fullmatch(stated):
         return stated
-    parsed = parsedate_tz(stated)
-    if parsed is None:
-        words = f"Date must be in ISO-8601 'basic format'. Got '{stated[:60]}'."
-        raise refusal(Refusal.INCOMPLETE, family, words)
-    return _stamp(timegm(parsed[:6]) - (parsed[9] or 0))
+    try:
+        parsed = parsedate_tz(stated)
+        if parsed is not None:
+            return _stamp(timegm(parsed[:6]) - (parsed[9] or 0))
+    except (ValueError, OverflowError):  # written as a date, but of no calendar
+        pass
+    words = f"Date must be in ISO-8601 'basic format'. Got '{stated[:60]}'."
+    raise refusal(Refusal.INCOMPLETE, family, words)
 
 
 def _check_date(claim: _Claim, timestamp: str, family: Family) -> None:

@@ -32,6 +32,7 @@ _WANTED = {
 }
 _BITS = {"short": 1 << 15, "integer": 1 << 31, "long": 1 << 63}
 _LONGEST_ECHO = 4096
+_MANY = 1000  # findings in a list, or elements of one that is too long anyway: nobody reads more
 _NOT_NULL = "Member must not be null"
 
 
@@ -153,6 +154,8 @@ def _list(shape: Shape) -> Check:
             raise _wrong_type(shape, value)
         run = run or _check(item_shape)
         found = [] if low <= len(value) <= high else _length(shape, value, low, high)
+        if found and len(value) > _MANY:
+            return found
         broken = None
         for number, item in enumerate(value, 1):
             inside = _NULL if item is None else run(item)
@@ -160,6 +163,8 @@ def _list(shape: Shape) -> Check:
                 continue
             broken = broken or next((finding.constraint for finding in inside if not finding.path), None)
             found += _below(f"{number}.member", [each for each in inside if each.path])
+            if len(found) > _MANY:
+                break
         if broken:
             constraints = _constraints(item_shape, null=None in value)
             found.append(_broken(shape, value, f"Member must satisfy constraint: {constraints}"))
@@ -393,6 +398,8 @@ def _secret(shape: Shape) -> bool:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, list | dict) and len(value) > _LONGEST_ECHO:
+        return "Value"
     text = _java(value)
     return f"Value '{text}'" if len(text) <= _LONGEST_ECHO else "Value"
 

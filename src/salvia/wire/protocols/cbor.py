@@ -1,6 +1,5 @@
 """Smithy RPC v2 CBOR: the operation in the path, everything else in one CBOR document."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from salvia.model.shapes import OperationModel, Shape
 from salvia.wire.errors import Failure, Malformed, message_member
 from salvia.wire.message import Request, Response
 from salvia.wire.protocols.document import Conversion, Conversions
+from salvia.wire.protocols.scalars import checked_timestamp
 
 _EPOCH_TAG = 1
 _MAX_DEPTH = 100
@@ -47,9 +47,12 @@ def _reader(shape: Shape) -> Conversion | None:
 def _read_timestamp(value: Any) -> Any:
     if not isinstance(value, cbor2.CBORTag):
         return value
-    if type(value.value) not in {int, float} or not math.isfinite(value.value):
-        raise Malformed("a timestamp is a finite number")
-    return value.value
+    if type(value.value) not in {int, float}:
+        raise Malformed("a timestamp is a number")
+    try:
+        return checked_timestamp(value.value)
+    except ValueError as error:
+        raise Malformed("a timestamp is a moment between the years 1 and 9999") from error
 
 
 def _writer(shape: Shape) -> Conversion | None:

@@ -13,7 +13,7 @@ from salvia.model.shapes import OperationModel, Shape
 from salvia.wire.errors import Failure, Malformed, message_member
 from salvia.wire.message import Request, Response
 from salvia.wire.protocols.document import Conversion, Conversions
-from salvia.wire.protocols.scalars import read_timestamp, write_number, write_timestamp
+from salvia.wire.protocols.scalars import checked_timestamp, read_timestamp, write_number, write_timestamp
 
 
 def _reader(shape: Shape) -> Conversion | None:
@@ -34,12 +34,12 @@ def _blob(value: Any) -> Any:
 
 
 def _timestamp(value: Any) -> Any:
-    if type(value) is not str:
-        return value
     try:
-        return read_timestamp(value)
+        if type(value) is str:
+            return read_timestamp(value)
+        return checked_timestamp(value) if type(value) in {int, float} else value
     except (ValueError, OverflowError) as error:
-        raise Malformed(f"{value[:100]!r} is not a timestamp") from error
+        raise Malformed(f"{str(value)[:100]!r} is not a timestamp") from error
 
 
 _READERS: dict[str, Conversion] = {"float": _number, "double": _number, "blob": _blob, "timestamp": _timestamp}

@@ -11,6 +11,7 @@ from salvia.wire.protocols.scalars import read_text
 from salvia.wire.protocols.xml import escape, member_name, printable, write_members
 
 MAX_FIELDS = 100_000  # of a form; a longer one only costs time
+_MOST_PARTS = 500_000  # between the dots of all its names; each takes memory
 _MAX_INDEX_DIGITS = 9
 
 Tree = dict[str, Any]  # "a.b.1" as nested dicts; the value of a name itself stands under ""
@@ -62,6 +63,8 @@ def _xmlns(namespace: Any) -> str:
 
 
 def _tree(form: list[tuple[str, str]]) -> Tree:
+    if sum(name.count(".") for name, _ in form) > _MOST_PARTS:
+        raise Malformed("the names of the form's fields have too many parts")
     root: Tree = {}
     for name, text in form:
         node = root

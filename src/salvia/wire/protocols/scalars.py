@@ -9,6 +9,7 @@ from email.utils import formatdate, parsedate_to_datetime
 from salvia.model.shapes import Shape
 from salvia.wire.errors import Malformed
 
+_YEAR_1, _YEAR_10000 = -62_135_596_800, 253_402_300_800
 Scalar = str | int | float | bool | bytes
 
 _EXPECTED = {
@@ -65,8 +66,13 @@ def read_timestamp(text: str) -> float:
     except ValueError:
         moment = _moment(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    if not math.isfinite(seconds):
-        raise ValueError(text)
+    return checked_timestamp(seconds)
+
+
+def checked_timestamp(seconds: float) -> float:
+    """Raises ValueError for a moment that no calendar has (NaN too): nothing could write it down again."""
+    if not _YEAR_1 <= seconds < _YEAR_10000:
+        raise ValueError(seconds)
     return seconds
 
 
