@@ -9,6 +9,8 @@ from typing import Any
 
 from botocore.model import Shape
 
+from tests.clients.mutated import broken_json
+
 _ODD = [
     "", " ", "a", "x" * 300, "x" * 70_000, "ünïcödé", "../../etc/passwd", "null", "-1", "\U0001f600", "a b\tc", "%2F", "%00",
     "<&>'\"", "\x00", "\x7f", "a\nb\r\nc: d", "\ufffe", "arn:aws:s3:::x", "s3://", "1e400", "*" * 40, "(" * 40, "/" * 40, "\u0663", "--5",
@@ -37,12 +39,19 @@ class Draw:
     def wrong(self, shape: Shape | None, right: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """`right` with one member changed: left out, added, or of a value that is odd or breaks a constraint."""
         for path, member, present in _places(shape, right):
-            for value in self._odd(member):
+            for value in [*self._odd(member), *self._broken(right, path)]:
                 yield _changed(right, path, value)
             if present:
                 yield _changed(right, path, None, leave_out=True)
             else:
                 yield _changed(right, path, self._plain(member, 1, path[-1]))
+
+    def _broken(self, right: Any, path: "Path") -> list[str]:
+        """Other documents, where there is one in JSON."""
+        for step in path:
+            right = right.get(step) if isinstance(right, dict) else right[step]
+        is_document = isinstance(right, str) and right.startswith("{")
+        return [broken_json(self.random, right) for _ in range(20)] if is_document else []
 
     def _plain(self, shape: Any, depth: int, name: Any = "") -> Any:
         if name in self.known:

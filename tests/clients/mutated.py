@@ -22,7 +22,7 @@ _JSON = [
 _TEXTS = [
     "", " ", "0", "-1", "1e400", "9" * 400, "x" * 5000, "true", "NaN", "Infinity", "null", "ключ", "\U0001f600", "a\x00b", "%", "%zz",
     "&&", "=", "<a>", "'", '"', "../..", "2024-13-45T99:99:99Z", "9999999999999", "-9999999999999", "Thu, 01 Jan 99999 00:00:00 GMT",
-    "00000000-0000-0000-0000-000000000000", "1_0", "\u0663", "AA==", "bytes=0-", "bytes=-0", "bytes=99999999999999999999-", "*", "W/\"x\"",
+    "00000000-0000-0000-0000-000000000000", "1_0", "\u0663", "AA==", "bytes=0-", "bytes=-0", "bytes=99999999999999999999-", "*", 'W/"x"',
 ]  # fmt: skip
 _CBOR: list[bytes] = [
     b"", b"\xf6", b"\xf7", b"\xff", b"\x80", b"\xa0", b"\x9f", b"\xbf", b"\x9b" + b"\xff" * 8, b"\x5b" + b"\xff" * 8,
@@ -60,6 +60,7 @@ _QUERIES = [
     "prefix=" + "x" * 3000, "X-Amz-Algorithm=AWS4-HMAC-SHA256", "AWSAccessKeyId=x", "AWSAccessKeyId=x&Signature=y&Expires=z", "&".join(f"a{n}=1" for n in range(3000)),
     "response-content-type=a%0d%0ab", "response-expires=never", "x-id=GetObject", "encoding-type=x", "attributes", "select&select-type=2", "+=+", "a[]=1",
 ]  # fmt: skip
+_VALUES = ["", "%ff", "x" * 2000, "-1", "9" * 30, "%00", "1e5", "%D9%A3"]
 _PATHS = [
     "//", "///", "/%00", "/%2e%2e", "/../..", "/%2e%2e/%2e%2e/etc/passwd", "/drawn/%2e%2e/x", "/drawn/../x", "/drawn//key", "/drawn/%ff", "/drawn/%",
     "/drawn/%zz", "/drawn/" + "x" * 3000, "/" + "x" * 5000, "/drawn/" + "a/" * 2000, "/drawn/" + "%00" * 5, "/drawn/ключ".encode().decode("latin-1"),
@@ -131,29 +132,16 @@ class Mutations:
 
     def _json(self, body: bytes) -> bytes:
         try:
-            tree = json.loads(body)
+            return broken_json(self.random, body.decode()).encode("utf-8", "surrogatepass")
         except ValueError:
             return self._bytes(body)
-        if self.random.random() < 0.1:
-            return body[:-1] + b"," + body[1:]  # every key twice
-        tree = self._with_hole(tree)
-        return json.dumps(tree).replace(json.dumps(_HOLE), self.random.choice(_JSON)).encode("utf-8", "surrogatepass")
-
-    def _with_hole(self, tree: Any) -> Any:
-        """The tree with one node, chosen by chance, replaced."""
-        places = list(_holders(tree))
-        if not places or self.random.random() < 0.05:
-            return _HOLE
-        holder, key = self.random.choice(places)
-        holder[key] = _HOLE
-        return tree
 
     def _cbor(self, body: bytes) -> bytes:
         try:
             tree = cbor2.loads(body)
         except (cbor2.CBORDecodeError, ValueError):
             return self._bytes(body)
-        packed: bytes = cbor2.dumps(self._with_hole(tree))
+        packed: bytes = cbor2.dumps(_with_hole(self.random, tree))
         return packed.replace(cbor2.dumps(_HOLE), self.random.choice(_CBOR))
 
     def _form(self, body: str) -> bytes:
@@ -170,7 +158,7 @@ class Mutations:
                 (name.replace("1", self.random.choice(["0", "-1", "999999999", "9999999999", "x", "\u00b2"])), value)
             ],
             lambda: [(name, value), (name, value + "x")],
-            lambda: [],
+            list,
             lambda: [(name, "")],
             lambda: [("a." * 5000 + "b", "1")],
             lambda: [(name.lower(), value)],
@@ -214,9 +202,7 @@ class Mutations:
             case 5 if raw.query:
                 parts = raw.query.split("&")
                 place = self.random.randrange(len(parts))
-                parts[place] = (
-                    f"{parts[place].partition('=')[0]}={choose(['', '%ff', 'x' * 2000, '-1', '9' * 30, '%00', '1e5', '\u0663'])}"
-                )
+                parts[place] = f"{parts[place].partition('=')[0]}={choose(_VALUES)}"
                 return replace(raw, query="&".join(parts))
             case 6 if raw.headers:
                 return self._other_header(raw)
@@ -236,6 +222,30 @@ class Mutations:
                 return raw.with_header(name, self.random.choice(_TEXTS).replace("\x00", "").encode().decode("latin-1"))
             case _:
                 return raw.with_header(name, value + "\xff")
+
+
+def broken_json(chance: random.Random, text: str) -> str:
+    """One node replaced, or every key twice; where a string is JSON itself, perhaps inside of it. Raises ValueError."""
+    tree = json.loads(text)
+    inside = [(holder, key) for holder, key in _holders(tree) if str(holder[key]).startswith('{"')]
+    if inside and chance.random() < 0.5:
+        holder, key = chance.choice(inside)
+        if isinstance(holder[key], str):
+            holder[key] = broken_json(chance, holder[key])
+            return json.dumps(tree)
+    if chance.random() < 0.1:
+        return text[:-1] + "," + text[1:]
+    return json.dumps(_with_hole(chance, tree)).replace(json.dumps(_HOLE), chance.choice(_JSON))
+
+
+def _with_hole(chance: random.Random, tree: Any) -> Any:
+    """The tree with one node, chosen by chance, replaced."""
+    places = list(_holders(tree))
+    if not places or chance.random() < 0.05:
+        return _HOLE
+    holder, key = chance.choice(places)
+    holder[key] = _HOLE
+    return tree
 
 
 def _holders(tree: Any) -> Iterator[tuple[Any, Any]]:

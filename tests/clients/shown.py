@@ -4,12 +4,23 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 Params = Mapping[str, Any]
-Pick = Callable[[Params, Params], dict[str, Any]]  # the request and its answer -> the request that shows it
+Pick = Callable[
+    [Params, Params], dict[str, Any] | None
+]  # the request and its answer -> the request that shows it, if any
 Holds = Callable[[Params, Params, Params], bool]  # the request, its answer and what was shown
 
 
+def _picked(asked: Params, *names: str) -> dict[str, Any]:
+    return {name: asked[name] for name in names if name in asked}
+
+
 def _same(*names: str) -> Pick:
-    return lambda asked, _: {name: asked[name] for name in names if name in asked}
+    return lambda asked, _: _picked(asked, *names)
+
+
+def _retention(asked: Params, _: Params) -> dict[str, Any] | None:
+    """An empty one takes away what was there."""
+    return _picked(asked, "Bucket", "Key", "VersionId") if asked["Retention"] else None
 
 
 def _always(*_: Params) -> bool:
@@ -106,7 +117,7 @@ SHOWN: dict[tuple[str, str], tuple[str, Pick, Holds]] = {
     ("s3", "PutObject"): ("GetObject", _same("Bucket", "Key"), _same_body),
     ("s3", "CopyObject"): ("HeadObject", _same("Bucket", "Key"), _always),
     ("s3", "CreateMultipartUpload"): (
-        "ListParts", lambda asked, made: {**_same("Bucket", "Key")(asked, made), "UploadId": made["UploadId"]},
+        "ListParts", lambda asked, made: {**_picked(asked, "Bucket", "Key"), "UploadId": made["UploadId"]},
         lambda _, made, shown: bool(shown["UploadId"] == made["UploadId"])),
     ("s3", "UploadPart"): (
         "ListParts", _same("Bucket", "Key", "UploadId"), _listed("Parts", "PartNumber", "PartNumber")),
@@ -129,7 +140,7 @@ SHOWN: dict[tuple[str, str], tuple[str, Pick, Holds]] = {
     ("s3", "PutPublicAccessBlock"): ("GetPublicAccessBlock", _same("Bucket"), _always),
     ("s3", "PutObjectAcl"): ("GetObjectAcl", _same("Bucket", "Key", "VersionId"), _always),
     ("s3", "PutObjectLegalHold"): ("GetObjectLegalHold", _same("Bucket", "Key", "VersionId"), _always),
-    ("s3", "PutObjectRetention"): ("GetObjectRetention", _same("Bucket", "Key", "VersionId"), _always),
+    ("s3", "PutObjectRetention"): ("GetObjectRetention", _retention, _always),
     ("s3", "PutBucketAnalyticsConfiguration"): _by_id("BucketAnalyticsConfiguration"),
     ("s3", "PutBucketIntelligentTieringConfiguration"): _by_id("BucketIntelligentTieringConfiguration"),
     ("s3", "PutBucketInventoryConfiguration"): _by_id("BucketInventoryConfiguration"),

@@ -177,6 +177,15 @@ def test_a_retained_version_is_not_deleted(s3: S3Client, bucket: str, mode: str)
         s3.delete_object(Bucket=locked, Key="k", VersionId=version, BypassGovernanceRetention=True)
 
 
+def test_no_retention_at_all_takes_none_away(s3: S3Client, bucket: str) -> None:
+    locked = f"{bucket}-kept"
+    s3.create_bucket(Bucket=locked, ObjectLockEnabledForBucket=True)
+    put(s3, locked, b"1")
+
+    with refused("MalformedXML", 400):
+        s3.put_object_retention(Bucket=locked, Key="k")
+
+
 def test_a_legal_hold_keeps_a_version_until_it_is_off(s3: S3Client, bucket: str) -> None:
     locked = f"{bucket}-held"
     s3.create_bucket(Bucket=locked, ObjectLockEnabledForBucket=True)

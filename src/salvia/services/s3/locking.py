@@ -27,8 +27,8 @@ async def get_object_retention(world: World, call: Call) -> Mapping[str, Any]:
 
 async def put_object_retention(world: World, call: Call) -> Mapping[str, Any]:
     _, found = await _lockable(world, call)
-    asked = call.params.get("Retention") or {}
-    if bool(asked.get("Mode")) != bool(asked.get("RetainUntilDate")):
+    asked = call.params.get("Retention")
+    if asked is None or bool(asked.get("Mode")) != bool(asked.get("RetainUntilDate")):
         raise MalformedXml
     _refuse_weaker(found, asked, world.clock.now(), bypass=bool(call.params.get("BypassGovernanceRetention")))
     kept = {name: value for name, value in found.attributes.items() if name not in _RETENTION}
