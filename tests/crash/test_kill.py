@@ -1,7 +1,10 @@
 """kill -9 of the server at any moment: what was acknowledged is there, and every job runs exactly once and ends."""
 
 import random
+import signal
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from tests.crash import jobs
 from tests.crash.cluster import Cluster, Until, working
 from tests.crash.jobs import BUCKET
 from tests.postgres import emptied, running
+from tests.servers import Server
 
 pytestmark = pytest.mark.slow
 
@@ -126,3 +130,46 @@ def test_jobs_of_a_server_that_never_comes_back_are_taken_over(data: Path, chanc
         assert found == dict.fromkeys(names, "Completed")
         assert {name: jobs.lines(cluster, name) for name in names} == dict.fromkeys(names, ["started"])
         assert took < LEASE + 15
+
+
+def test_a_server_that_sleeps_longer_than_its_leases_does_no_job_twice(data: Path, chance: random.Random) -> None:
+    with Cluster(data, chance, 2) as cluster:
+        cluster.make_bucket(BUCKET)
+        sleeper, awake = cluster.servers
+        names = [
+            jobs.create(cluster, jobs.request(f"crash-{number}", "echo started; sleep 0.3")) for number in range(8)
+        ]
+        time.sleep(chance.uniform(0, 3))
+        put_to_sleep(sleeper)
+        cluster.servers = [awake]
+        time.sleep(LEASE + 2)
+        wake(sleeper)
+        cluster.servers = [sleeper, awake]
+        found = {name: jobs.ended(cluster, name) for name in names}
+
+        assert {name: job["TrainingJobStatus"] for name, job in found.items()} == dict.fromkeys(names, "Completed")
+        assert {name: jobs.lines(cluster, name) for name in names} == dict.fromkeys(names, ["started"])
+
+
+def put_to_sleep(server: Server) -> None:
+    """At any moment, but that in which it holds a database: who sleeps then keeps everybody else waiting."""
+    assert server.process
+    while True:
+        server.process.send_signal(signal.SIGSTOP)
+        if not any(is_locked(path) for path in server.data.rglob("*.sqlite")):
+            return
+        wake(server)
+
+
+def wake(server: Server) -> None:
+    assert server.process
+    server.process.send_signal(signal.SIGCONT)
+
+
+def is_locked(database: Path) -> bool:
+    with closing(sqlite3.connect(database, timeout=0.1, isolation_level=None)) as connection:
+        try:
+            connection.execute("begin immediate")
+        except sqlite3.OperationalError:
+            return True
+    return False

@@ -2,6 +2,8 @@
 
 import random
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +90,17 @@ class Deletions:
             self.gone |= doomed
 
     def listed(self) -> set[str]:
-        pages = self.cluster.client("s3").get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix="batch-")
-        return {item["Key"] for page in pages for item in page.get("Contents", ())}
+        return {item["Key"] for item in objects_below(self.cluster, "batch-")}
+
+
+def objects_below(cluster: Cluster, prefix: str) -> list[dict[str, Any]]:
+    pages = cluster.client("s3").get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+    return [item for page in pages for item in page.get("Contents", ())]
+
+
+def put(cluster: Cluster, item: tuple[str, bytes]) -> None:
+    key, data = item
+    cluster.ask("s3", lambda s3: s3.put_object(Bucket=BUCKET, Key=key, Body=data))
 
 
 def read(cluster: Cluster, key: str) -> bytes:
@@ -114,6 +125,31 @@ def test_parts_completions_and_deletions_survive(data: Path, chance: random.Rand
             f"{cluster.kills} kills, {len(uploads.whole)} uploads of {uploads.parts} parts, {len(deletions.gone)} deletions "
             f"acknowledged and {len(deletions.maybe)} not, of which {len(listed & deletions.maybe)} were not done"
         )
+
+
+def test_a_kill_in_the_midst_of_a_deletion_loses_nothing_else(data: Path, chance: random.Random) -> None:
+    with Cluster(data, chance) as cluster, ThreadPoolExecutor(4) as threads:
+        cluster.make_bucket(BUCKET)
+        answered = 0
+        for number in range(KILLS // 2):
+            batch = {f"batch-{number}/{index}": chance.randbytes(10 + 200 * index) for index in range(100)}
+            list(threads.map(partial(put, cluster), batch.items()))
+            doomed = sorted(batch)[5:]
+            request = {"Objects": [{"Key": key} for key in doomed]}
+            deletion = threads.submit(cluster.client("s3").delete_objects, Bucket=BUCKET, Delete=request)
+            time.sleep(chance.uniform(0, 0.08))
+            cluster.kill()
+            cluster.restart()
+            left = {item["Key"] for item in objects_below(cluster, f"batch-{number}/")}
+
+            if isinstance(deletion.exception(), BotoCoreError):
+                assert {key: read(cluster, key) for key in left} == {key: batch[key] for key in left}
+            else:
+                assert len(deletion.result()["Deleted"]) == len(doomed)
+                assert not left & set(doomed)
+                answered += 1
+            assert left >= set(batch) - set(doomed)
+        print(f"{answered} of {KILLS // 2} deletions were acknowledged before the kill")  # noqa: T201 - shown with -rP
 
 
 def test_what_killed_servers_were_writing_is_swept_away(data: Path, chance: random.Random) -> None:
