@@ -16,7 +16,17 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 # Beyond these and this machine's own name, the authority cannot speak for anybody.
 DOMAINS = ("amazonaws.com", "amazonaws.com.cn", "sagemaker.aws", "api.aws", "localhost", "internal", "local")
-PRIVATE_NETWORKS = ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "::1/128", "fc00::/7", "fe80::/10"]
+PRIVATE_NETWORKS = [
+    "127.0.0.0/8",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "100.64.0.0/10",
+    "169.254.0.0/16",
+    "::1/128",
+    "fc00::/7",
+    "fe80::/10",
+]
 LEAF_DAYS = 365
 
 _HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
