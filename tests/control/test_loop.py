@@ -47,6 +47,18 @@ class DyingTable(SqliteTable):
         raise Killed
 
 
+class FailingTable(SqliteTable):
+    """A table that was out of reach when the first fact was to be saved."""
+
+    failures = 1
+
+    async def save_fact(self, record: Record, worker: str) -> bool:
+        if self.failures:
+            self.failures -= 1
+            raise OSError("out of reach")
+        return await super().save_fact(record, worker)
+
+
 @pytest.fixture
 async def table() -> AsyncIterator[SqliteTable]:
     table = SqliteTable(":memory:")
@@ -388,6 +400,19 @@ async def test_a_kill_between_step_and_save_costs_one_step(tmp_path: object, clo
         await until_state(table, "Completed")
     await table.close()
     assert launched == {"run-of-arn:one"}
+
+
+async def test_a_step_that_could_not_be_recorded_is_done_again_as_soon_as_the_table_answers(
+    clock: SetClock,
+) -> None:
+    table = FailingTable(":memory:")
+    kind = Kind(settle)
+    await stored(table)
+    async with running(Loop(table, {"Job": kind}, clock, "w", Backoff(first=0))):
+        await until_state(table, "Completed")
+    await table.close()
+
+    assert kind.calls == ["one", "one"]
 
 
 async def test_a_restarted_server_takes_up_its_own_leases_at_once(table: SqliteTable, clock: SetClock) -> None:

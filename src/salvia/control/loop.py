@@ -56,6 +56,7 @@ class Loop:
         self._stopping = False
         self._steps: dict[_Key, asyncio.Task[None]] = {}
         self._leased: dict[_Key, Record] = {}
+        self._unrecorded: dict[_Key, tuple[Record, float]] = {}  # and when to look again
         self._unknown: set[str] = set()
         self._table_backoff = Backoff(POLL, 5.0)
 
@@ -96,6 +97,7 @@ class Loop:
         self._table_backoff.succeeded("claim")
         for record in records:
             await self._start(record)
+        await self._give_back()
         return POLL
 
     async def _start(self, record: Record) -> None:
@@ -115,8 +117,9 @@ class Loop:
         try:
             await self._reconcile(key, record)
         except Exception:
-            # Not even the failure could be recorded: the lease runs out, and the record is as due as it was.
+            # Not even the failure could be recorded: the lease is given back when the table answers again.
             log.exception("%s: its step was not recorded", record.arn)
+            self._unrecorded[key] = record, self._promise(self._backoff.failed(key))
         finally:
             del self._steps[key], self._leased[key]
             self.wake()  # there is room for another, and this one may be due again
@@ -130,12 +133,21 @@ class Loop:
             log.exception("%s: reconciling failed; trying again in %.1f s", record.arn, delay)
             await self._table.release(record, self._worker, self._promise(delay))
             return
-        self._backoff.succeeded(key)
         if (record.state, orjson.dumps(record.status)) != before:
             record.modified = self._clock.now()
         record.due = None if after is None else self._promise(after)
         if not await self._table.save_fact(record, self._worker):
             log.info("%s: it is gone, or another server took over; this step is dropped", record.arn)
+        self._backoff.succeeded(key)
+
+    async def _give_back(self) -> None:
+        """End the leases of steps that could not be recorded when they ended; nobody need wait until they run out."""
+        for key, (record, due) in list(self._unrecorded.items()):
+            if key not in self._leased:
+                released = await self._guarded("release", self._table.release(record, self._worker, due))
+                if released is None:
+                    return
+            del self._unrecorded[key]
 
     def _promise(self, delay: float) -> float:
         """When to look again; soon is kept to the moment, later to a poll."""
