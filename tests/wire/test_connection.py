@@ -62,6 +62,36 @@ def test_a_head_without_end_is_cut_off(port: int) -> None:
     assert b"<Code>RequestHeaderSectionTooLarge</Code>" in body
 
 
+@pytest.mark.parametrize("size", [200_000, 3_000_000])
+def test_a_head_that_is_sent_on_and_on_is_answered_all_the_same(port: int, size: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(b"GET /?" + b"x" * size)
+        answer = connection.recv(65536)
+
+    assert b"<Code>RequestHeaderSectionTooLarge</Code>" in answer
+
+
+def test_an_answer_arrives_though_the_body_was_too_large_to_be_read(port: int) -> None:
+    body = b"x" * (17 << 20)
+    head = b"POST / HTTP/1.1\r\nhost: x\r\nx-amz-target: SageMaker.ListTags\r\ncontent-length: %d\r\n\r\n" % len(body)
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(head + body)
+        answer = connection.recv(65536)
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize("protocol", [b"h2c", b"websocket"])
+def test_who_would_rather_speak_another_protocol_is_answered_in_this_one(port: int, protocol: bytes) -> None:
+    asked = (
+        b"POST / HTTP/1.1\r\nhost: x\r\nx-amz-target: SageMaker.ListTags\r\ncontent-length: 2\r\nUpgrade: " + protocol
+    )
+    first, last = asked + b"\r\nConnection: Upgrade\r\n\r\n{}", asked + b"\r\nConnection: Upgrade, close\r\n\r\n{}"
+
+    head, body = ask(port, first + last)
+    assert (head + body).count(b"MissingAuthenticationTokenException") == 2
+
+
 def test_a_client_that_falls_silent_in_mid_body_is_told_so(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asgi, "_LOOK_SECONDS", 0.001)
     head, body = ask(
