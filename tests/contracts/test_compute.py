@@ -190,6 +190,19 @@ class ComputeContract:
         assert not compute.folder("run").exists()
         assert (await self.run(compute, data, "exit 5")).exit_code == 5
 
+    async def test_removing_frees_a_folder_whatever_the_run_left_in_it(self, compute: Process, data: Path) -> None:
+        deep = "import os; [(os.mkdir('d'), os.chdir('d')) for _ in range(2500)]; open('f', 'w').close()"
+        script = f"""
+            mkdir -p /opt/ml/closed/a/b && touch /opt/ml/closed/a/b/file && ln -s / /opt/ml/closed/a/root
+            chmod 0 /opt/ml/closed/a/b /opt/ml/closed/a /opt/ml/closed
+            mkfifo /tmp/pipe && cd /opt/ml && python3 -c "{deep}" && echo ready"""
+        await self.run(compute, data, script)
+        await compute.remove("run")
+
+        assert log(data) == "ready\n"
+        assert not list((data / "runs").glob("*run*"))
+        assert not list((data / "runs").glob(".removed-*"))
+
     async def test_removing_a_run_that_runs_ends_it(self, compute: Process, data: Path) -> None:
         await self.started(compute, data, "trap '' TERM; echo ready; while :; do echo alive; sleep 0.01; done")
         await compute.remove("run")

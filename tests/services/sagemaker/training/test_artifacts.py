@@ -1,6 +1,8 @@
 """What a job leaves is kept, and whatever it leaves, it cannot make the server write, read or hang elsewhere."""
 
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +100,45 @@ async def test_checkpoints_of_any_size_are_sent_and_endless_or_nameless_ones_are
 
     assert job.state == "Completed"
     assert kept == {"checkpoints/large": 9 << 20, "checkpoints/small": 1}
+
+
+@pytest.fixture
+def emptied(tmp_path: Path) -> Iterator[None]:
+    """The command rm goes as deep as need be, which pytest's own tidying does not."""
+    yield
+    subprocess.run(["rm", "-rf", str(tmp_path)], check=True)
+
+
+@pytest.mark.usefixtures("emptied")
+async def test_folders_deeper_than_a_path_can_say_fail_the_job(bench: Bench) -> None:
+    await bench.create()
+    await bench.running()
+    deep(bench.ml() / "model", 3000)
+    job = await ended(bench)
+
+    assert job.state == "Failed"
+    assert "folders below /opt/ml/model cannot be read: File name too long" in job.status["FailureReason"]
+
+
+@pytest.mark.usefixtures("emptied")
+async def test_folders_deeper_than_pythons_stack_are_kept(bench: Bench) -> None:
+    await bench.create()
+    await bench.running()
+    deep(bench.ml() / "model", 1200)
+
+    assert (await ended(bench)).state == "Completed"
+    assert bench.tar("out/job/output/model.tar.gz") == {"d/" * 1200 + "f": b"x"}
+
+
+def deep(folder: Path, levels: int) -> None:
+    """Made step by step: no path names the whole of it."""
+    at = os.open(folder, os.O_RDONLY)
+    for _ in range(levels):
+        os.mkdir("d", dir_fd=at)
+        below = os.open("d", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    file = os.open("f", os.O_WRONLY | os.O_CREAT, dir_fd=at)
+    os.write(file, b"x")
+    os.close(file)
+    os.close(at)

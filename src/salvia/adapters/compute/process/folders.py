@@ -3,14 +3,12 @@
 import contextlib
 import os
 import re
-import shutil
 import signal
 import stat
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from salvia.ports.compute import Run
 from salvia_container.launch import record
@@ -115,16 +113,39 @@ def _wait_until_gone(name: str, folder: int) -> None:
         time.sleep(0.005)
 
 
-def _delete(path: Path) -> None:
-    def open_up(remove: Callable[..., Any], failed: str, _error: object) -> None:
-        """A run may leave folders that even their owner may not change."""
-        if os.path.islink(failed) or not os.path.lexists(failed):
-            return
-        os.chmod(os.path.dirname(failed), stat.S_IRWXU)
-        if os.path.isdir(failed):
-            os.chmod(failed, stat.S_IRWXU)
-            shutil.rmtree(failed, ignore_errors=True)
-        else:
-            remove(failed)
+def _delete(top: Path) -> None:
+    """Removes `top`, however deep it is (a path ends at 4096 bytes, Python's stack sooner) and whatever modes it holds.
 
-    shutil.rmtree(path, onerror=open_up)
+    Each folder's folders are moved up beside it, so nothing is ever more than two levels deep. Others may do the same to
+    the same folder meanwhile.
+    """
+    with contextlib.suppress(FileNotFoundError), _opened(top) as shelf:
+        _empty(shelf, shelf)
+        while names := os.listdir(shelf):
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):
+                    with _opened(name, shelf) as folder:
+                        _empty(folder, shelf)
+                    os.rmdir(name, dir_fd=shelf)
+        top.rmdir()
+
+
+def _empty(folder: int, shelf: int) -> None:
+    """Unlinks the files of `folder` and moves its folders to `shelf`, under new names and with modes that let them be emptied."""
+    os.fchmod(folder, stat.S_IRWXU)
+    for entry in list(os.scandir(folder)):
+        with contextlib.suppress(FileNotFoundError):
+            if not entry.is_dir(follow_symlinks=False):
+                os.unlink(entry.name, dir_fd=folder)
+                continue
+            os.chmod(entry.name, stat.S_IRWXU, dir_fd=folder)
+            os.rename(entry.name, uuid.uuid4().hex, src_dir_fd=folder, dst_dir_fd=shelf)
+
+
+@contextlib.contextmanager
+def _opened(path: Path | str, at: int | None = None) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -10,10 +10,11 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from salvia.ports.objects import NoSuchObjectError, Objects, Placement
+from salvia.ports.objects import NoSuchObjectError, Objects
 from salvia.ports.table import Record
 from salvia.services.sagemaker.training.channels import bucket_and_key, copy_links
 from salvia.services.sagemaker.training.left import copy_below, files_below, open_up, read_below
+from salvia.services.sagemaker.training.places import Item, placements
 from salvia.services.sagemaker.training.request import CHECKPOINTS
 
 _USUAL_VOLUME = 30  # GiB, where the job names none
@@ -70,8 +71,13 @@ async def upload_output(objects: Objects, job: Record, folders: list[Path]) -> N
 
 
 def _merged(folders: list[Path], name: str, most: int) -> dict[str, Path]:
-    for folder in folders:
-        open_up(folder, name)
+    try:
+        for folder in folders:
+            open_up(folder, name)
+    except OSError as error:
+        raise ArtifactError(
+            f"ClientError: Artifact upload failed: folders below /opt/ml/{name} cannot be read: {error.strerror}."
+        ) from error
     files = {
         str(path.relative_to(folder / name)): path for folder in reversed(folders) for path in files_below(folder, name)
     }
@@ -143,22 +149,25 @@ class Checkpoints:
         return cls(objects, ml, local, bucket, f"{prefix.rstrip('/')}/" if prefix else "", volume(job))
 
     async def restore(self) -> None:
-        """Bring what an earlier job left under the prefix. The files are the job's own: it may overwrite them."""
+        """Bring what an earlier job left under the prefix. The files are the job's own: it may overwrite them.
+
+        Raises ChannelError.
+        """
         after, folder = "", self.ml / self.local
-        folder.mkdir(parents=True, exist_ok=True)
+        wanted: list[Item] = []
         while True:
             try:
                 step = await self.objects.list(self.bucket, self.prefix, after=after)
             except NoSuchObjectError:
-                return
-            wanted = [info for info in step if not info.key.endswith("/")]
-            await self.objects.place(
-                [Placement(self.bucket, info.key, folder / info.key.removeprefix(self.prefix)) for info in wanted]
-            )
-            await asyncio.to_thread(copy_links, folder)
+                break
+            found = [info.key for info in step if not info.key.endswith("/")]
+            wanted += [Item(self.bucket, key, key.removeprefix(self.prefix)) for key in found]
             if len(step) < 1000:
-                return
+                break
             after = step[-1].key
+        folder.mkdir(parents=True, exist_ok=True)
+        await self.objects.place(placements(wanted, folder))
+        await asyncio.to_thread(copy_links, folder)
 
     async def send(self) -> None:
         """Upload what is new or changed since the last time, except what can be no object."""

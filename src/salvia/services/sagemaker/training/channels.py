@@ -9,29 +9,19 @@ import json
 import os
 import shutil
 import struct
+import uuid
+import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from salvia.ports.objects import NoSuchObjectError, Objects, Placement
 from salvia.services.sagemaker.training.cluster import Host
+from salvia.services.sagemaker.training.places import ChannelError, Item, placements
 
 COPIED = 16 << 20  # bytes of a channel
+_PART = f".{uuid.uuid4().hex}.part"  # a name that nothing else has, and short enough beside any
 _RECORDIO_MAGIC = 0xCED7230A
-
-
-class ChannelError(Exception):
-    """The data of a channel cannot be had; the text is fit for a FailureReason."""
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One object of a channel and its path below the channel's folder."""
-
-    bucket: str
-    key: str
-    path: str
 
 
 def bucket_and_key(uri: str) -> tuple[str, str]:
@@ -80,7 +70,7 @@ async def _listed(objects: Objects, source: dict[str, Any]) -> list[Item]:
     bucket, key = bucket_and_key(source["S3Uri"])
     if source["S3DataType"] == "S3Prefix":
         return await _below(objects, bucket, key)
-    text = (await objects.get(bucket, key)).decode()
+    text = _text(await objects.get(bucket, key), source["S3Uri"])
     if source["S3DataType"] == "ManifestFile":
         return _manifest(text, source["S3Uri"])
     return [Item(bucket, key, key.rpartition("/")[2]), *_augmented(text, source)]
@@ -103,13 +93,20 @@ def _relative(key: str, prefix: str) -> str:
     return key[len(folder) :] if key.startswith(folder) else key[prefix.rpartition("/")[0].__len__() :].lstrip("/")
 
 
+def _text(data: bytes, uri: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise ChannelError(f"ClientError: {uri} is not a manifest: it is not UTF-8.") from error
+
+
 def _manifest(text: str, uri: str) -> list[Item]:
     """[{"prefix": "s3://bucket/folder/"}, "a.csv", ...]"""
     try:
         head, *names = json.loads(text)
         bucket, prefix = bucket_and_key(head["prefix"])
         return [Item(bucket, f"{prefix}{name}", str(name).lstrip("/")) for name in names]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ChannelError(
             f"ClientError: {uri} is not a manifest: it must be a JSON list that begins with a prefix, "
             'such as [{"prefix": "s3://bucket/folder/"}, "a.csv", "b.csv"].'
@@ -122,13 +119,12 @@ def _augmented(text: str, source: dict[str, Any]) -> list[Item]:
     found: list[Item] = []
     for number, line in enumerate(text.splitlines(), 1):
         try:
-            references = [json.loads(line)[name] for name in wanted] if line.strip() else []
-        except (ValueError, KeyError, TypeError) as error:
+            references = [bucket_and_key(json.loads(line)[name]) for name in wanted] if line.strip() else []
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ChannelError(
                 f"ClientError: line {number} of {source['S3Uri']} is not a JSON object with {', '.join(wanted)}."
             ) from error
-        for bucket, key in map(bucket_and_key, references):
-            found.append(Item(bucket, key, key))
+        found += [Item(bucket, key, key) for bucket, key in references]
     return found
 
 
@@ -138,25 +134,17 @@ async def place(objects: Objects, channel: dict[str, Any], items: Iterable[Item]
     True when the files are copies, which the job may change as it may on AWS: scripts are made executable, and caches are
     written beside data. Channels of more than COPIED bytes are links to the stored objects and must stay as they are.
     """
+    placed = placements(items, folder)
     await asyncio.to_thread(_emptied, folder)
-    placements = [Placement(item.bucket, item.key, _inside(folder, item.path)) for item in items]
     try:
-        await objects.place(placements)
+        await objects.place(placed)
     except NoSuchObjectError as error:
         raise ChannelError(f"ClientError: Data download failed: {error}") from error
     if channel["CompressionType"] == "Gzip":
-        await asyncio.to_thread(_each, placements, _unzipped)
+        await asyncio.to_thread(_each, placed, _unzipped)
     if channel["RecordWrapperType"] == "RecordIO":
-        await asyncio.to_thread(_each, placements, _wrapped)
+        await asyncio.to_thread(_each, placed, _wrapped)
     return await asyncio.to_thread(_handed_over, folder)
-
-
-def _inside(folder: Path, path: str) -> Path:
-    """Keys may hold .. and empty parts; files may not leave the channel."""
-    parts = [part for part in path.split("/") if part not in {"", ".", ".."}]
-    if not parts:
-        raise ChannelError(f"ClientError: Data download failed: the key {path!r} cannot be the name of a file.")
-    return folder.joinpath(*parts)
 
 
 def _emptied(folder: Path) -> None:
@@ -182,15 +170,15 @@ def copy_links(folder: Path) -> None:
     """Replace every file by a copy that can be written to, without touching what it was a link to."""
     for parent, _, names in os.walk(folder):
         for path in (Path(parent, name) for name in names):
-            part = path.with_name(f".{path.name}.part")
+            part = path.with_name(_PART)
             shutil.copyfile(path, part)
             part.chmod(0o644)
             part.rename(path)
 
 
-def _each(placements: list[Placement], change: Any) -> None:
-    for placement in placements:
-        part = placement.path.with_name(f".{placement.path.name}.part")
+def _each(placed: list[Placement], change: Any) -> None:
+    for placement in placed:
+        part = placement.path.with_name(_PART)
         change(placement.path, part)
         placement.path.unlink()  # the old name may be a link to the stored object, which must never be written to
         part.rename(placement.path)
@@ -200,7 +188,7 @@ def _unzipped(source: Path, target: Path) -> None:
     try:
         with gzip.open(source, "rb") as packed, target.open("wb") as plain:
             shutil.copyfileobj(packed, plain)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise ChannelError(
             f"ClientError: {source.name} is not gzip, but its channel has CompressionType Gzip."
         ) from error

@@ -33,6 +33,7 @@ from salvia.services.sagemaker.training.artifacts import (
 )
 from salvia.services.sagemaker.training.cluster import Host, hosts_of, whole_share
 from salvia.services.sagemaker.training.metrics import scrape
+from salvia.services.sagemaker.training.places import ChannelError
 from salvia.services.sagemaker.training.request import admitted
 
 AT_ONCE = 0.0
@@ -155,7 +156,7 @@ class TrainingJob(Resource):
                 # A stop that came meanwhile; or this server was asleep, and another has taken the job further or to its end.
                 return AT_ONCE
             await self.launch(job, image, hosts, linked, place.share, access)
-        except channels.ChannelError as error:
+        except ChannelError as error:
             return self.finish(job, "Failed", reason=str(error))
         except ValidationError as error:  # the role was changed or deleted since the job was created
             return self.finish(job, "Failed", reason=f"ClientError: {error}")

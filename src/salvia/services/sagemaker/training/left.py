@@ -9,17 +9,23 @@ _CHUNK = 1 << 20
 
 
 def files_below(ml: Path, name: str) -> Iterator[Path]:
-    """The regular files below `ml`/`name`, in order; none when the folder, or one on the way to it, is a link."""
+    """The regular files below `ml`/`name`, in order; none when the folder, or one on the way to it, is a link.
+
+    What cannot be listed, or goes meanwhile, is left out.
+    """
     top = ml
     for part in PurePosixPath(name).parts:
         top /= part
         if top.is_symlink():
             return
-    for parent, folders, names in os.walk(top):
-        folders.sort()
-        for path in (Path(parent, name) for name in sorted(names)):
-            if stat.S_ISREG(path.lstat().st_mode):
-                yield path
+    folders = [top]
+    while folders:  # not os.walk, which cannot go deeper than Python's stack
+        try:
+            entries = sorted(os.scandir(folders.pop()), key=lambda entry: entry.name)
+        except OSError:
+            continue
+        yield from (Path(entry) for entry in entries if entry.is_file(follow_symlinks=False))
+        folders += [Path(entry) for entry in reversed(entries) if entry.is_dir(follow_symlinks=False)]
 
 
 def read_below(ml: Path, name: str, most: int = -1) -> bytes:
@@ -37,15 +43,28 @@ def copy_below(ml: Path, name: str, target: Path) -> None:
 
 
 def open_up(ml: Path, name: str) -> None:
-    """Let the server read all that is below `ml`/`name`, whatever modes the job left there. Only after the job has ended."""
+    """Let the server read all that is below `ml`/`name`, whatever modes the job left there. Only after the job has ended.
+
+    Raises OSError when some of it cannot be reached: a path may have no more than 4096 bytes.
+    """
     top = ml / name
-    if os.geteuid() == 0 or top.is_symlink() or not top.is_dir():
+    if top.is_symlink() or not top.is_dir():
         return
-    top.chmod(0o700)
-    for parent, folders, names in os.walk(top):
-        for path in (Path(parent, name) for name in (*folders, *names)):
-            if not path.is_symlink():
-                path.chmod(path.stat().st_mode | (0o700 if path.is_dir() else 0o400))
+    folders = [top]
+    while folders:
+        folder = folders.pop()
+        _add_mode(folder, stat.S_IRWXU)
+        for entry in list(os.scandir(folder)):
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(Path(entry))
+            elif entry.is_file(follow_symlinks=False):
+                _add_mode(entry, stat.S_IRUSR)
+
+
+def _add_mode(path: os.PathLike[str], bits: int) -> None:
+    mode = stat.S_IMODE(os.stat(path).st_mode)
+    if mode & bits != bits:
+        os.chmod(path, mode | bits)
 
 
 def _opened(ml: Path, name: str) -> int:
