@@ -42,7 +42,7 @@ docs: setup                    ## write the generated pages
 	.venv/bin/salvia operations --markdown > docs/operations.md
 
 benchmarks: setup              ## each prints a ratio against a named peer
-	for folder in benchmarks/*/run.py; do .venv/bin/python $$folder || exit 1; done
+	for claim in $(patsubst benchmarks/%/run.py,%,$(wildcard benchmarks/*/run.py)); do .venv/bin/python -m benchmarks.$$claim.run || exit 1; done
 
 clean:
 	rm -rf .venv .uv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,10 +1,11 @@
 """What one request of the control plane costs the server: Describe, List and Create of training jobs, beside moto_server.
 
-    python -m benchmarks.control_plane.run [--records 100000] [--seconds 2] [--rounds 5] [--no-moto]
+    python -m benchmarks.control_plane.run [--records 100000] [--seconds 0.8] [--rounds 3] [--no-moto]
 
 Every request is signed with Signature Version 4. CPU is that of the server's whole process tree for one request, the
 median of several rounds of a closed-loop client in a process of its own. Salvia has 100,000 settled jobs in its table, put
-there through the table's own port; moto_server has 1,000, since it takes many minutes to be given more.
+there through the table's own port; moto_server has 1,000, since it takes many minutes to be given more. Bare uvicorn, which
+reads the same request and sends as many bytes, says how fast the machine is at the moment.
 """
 
 import argparse
@@ -19,13 +20,15 @@ from benchmarks.measured.jobs import ACCOUNT, REGION, asked
 from benchmarks.measured.load import Round, loaded
 from benchmarks.measured.report import machine, table, verdict
 from benchmarks.measured.requests import Signer
-from benchmarks.measured.servers import Moto, Salvia, Server
+from benchmarks.measured.servers import Bare, Moto, Salvia, Server
 
 from salvia.adapters.table.sqlite import SqliteTable
 from salvia.ports.table import Record
 from salvia.services.sagemaker.training.request import admitted
 
 MOTO_RECORDS = 1_000
+POLLED = 64  # different jobs that are described again and again, as those who wait for them do
+MANY = 5_000  # ... or so many, each seldom
 CREATED = 300  # jobs of one round of Create
 UNKNOWN_IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/nobody-has-this:1"
 DESCRIBE_GOAL, LIST_GOAL = 100e-6, 5e-3
@@ -119,8 +122,9 @@ def measured(server: Server, requests: list[bytes], connections: int, options: a
     return sorted(rounds, key=lambda one: one.cpu)[len(rounds) // 2]
 
 
-def describes(sign: Signer, records: int) -> list[bytes]:
-    names = [f"job-{records * number // 500:06d}" for number in range(500)]
+def describes(sign: Signer, records: int, different: int) -> list[bytes]:
+    """Of so many different jobs, spread over the whole table."""
+    names = [f"job-{records * number // different:06d}" for number in range(different)]
     return [sign.json("sagemaker", "SageMaker.DescribeTrainingJob", {"TrainingJobName": name}) for name in names]
 
 
@@ -147,7 +151,15 @@ def create(server: Server, options: argparse.Namespace) -> Round:
 
 def rounds_of(server: Server, records: int, options: argparse.Namespace) -> dict[str, Round]:
     sign = server.signer()
-    found = {f"Describe, {n} connections": measured(server, describes(sign, records), n, options) for n in (1, 16, 64)}
+    found: dict[str, Round] = {}
+    for connections in (1, 16, 64):
+        requests = describes(sign, records, POLLED)
+        found[f"Describe, {connections} connection{'s'[: connections - 1]}"] = measured(
+            server, requests, connections, options
+        )
+    if records >= MANY:
+        requests = describes(sign, records, MANY)
+        found[f"Describe of {MANY} jobs in turn, 16 connections"] = measured(server, requests, 16, options)
     found["List 50, 1 connection"] = measured(server, lists(sign), 1, options)
     found["List 50, 16 connections"] = measured(server, lists(sign), 16, options)
     if isinstance(server, Salvia):  # moto sorts after it has cut the page, so there is nothing to compare with
@@ -159,8 +171,8 @@ def rounds_of(server: Server, records: int, options: argparse.Namespace) -> dict
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--records", type=int, default=100_000)
-    parser.add_argument("--seconds", type=float, default=1.5, help="of one round")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.8, help="of one round")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--no-moto", action="store_true")
     options = parser.parse_args()
     theirs: dict[str, Round] = {}
@@ -169,18 +181,22 @@ def main() -> None:
         seed(salvia.data / "records.sqlite", options.records)
         with salvia:
             ours = rounds_of(salvia, options.records, options)
+        with Bare(Path(folder, "bare")) as bare:
+            floor = {
+                f"bare uvicorn, {n} connections": measured(bare, lists(bare.signer()), n, options) for n in (16, 64)
+            }
         if not options.no_moto:
             with Moto(Path(folder, "moto")) as moto:
                 fill_moto(moto, MOTO_RECORDS)
                 theirs = rounds_of(moto, MOTO_RECORDS, options)
     print(machine())
     print(f"{options.records} jobs here, {MOTO_RECORDS} in {Moto.name}; CPU of the server's processes for one request")
-    lines = [Line(name, one, theirs.get(name), _goal(name)) for name, one in ours.items()]
+    lines = [Line(name, one, theirs.get(name), _goal(name)) for name, one in (ours | floor).items()]
     print(table(HEAD, [line.cells() for line in lines]))
 
 
 def _goal(name: str) -> float:
-    if name.startswith("Describe") and "1 connection" not in name:
+    if name.startswith("Describe") and not name.endswith("1 connection"):
         return DESCRIBE_GOAL
     return LIST_GOAL if name.startswith("List") else 0.0
 

@@ -101,6 +101,18 @@ class Salvia(Server):
         return Signer(self.port, root["aws_access_key_id"], root["aws_secret_access_key"])
 
 
+class Bare(Server):
+    """uvicorn alone, as fast as anything on it can be: what a request costs before anybody looks at it."""
+
+    name = "bare uvicorn"
+
+    def command(self) -> list[str]:
+        return [sys.executable, str(Path(__file__).with_name("bare.py")), str(self.port)]
+
+    def signer(self) -> Signer:
+        return Signer(self.port, "AKIAIOSFODNN7EXAMPLE", "nobody-looks")
+
+
 class Moto(Server):
     """moto_server, in an environment that is built once, with uv, in the user's cache."""
 

@@ -3,8 +3,8 @@
     python -m benchmarks.startup.run [--starts 7] [--idle 60] [--no-moto] [--no-job]
 
 Ready: from the start of the process to the answer to a signed ListTrainingJobs, asked again every 2 ms. Memory:
-proportional set size of the whole process tree, which counts a shared page once, after `--idle` seconds without a request:
-once before any job, once after a training job has left its environment's template in memory for the next.
+proportional set size of the whole process tree, which counts a shared page once, after `--idle` seconds without a request
+before any job, and again after a training job has left its environment's template in memory for the next.
 """
 
 import argparse
@@ -84,7 +84,7 @@ def main() -> None:
         )
         rows.append(row("CPU until ready, seconds", statistics.median(cpu), statistics.median(moto_cpu), 0, 1, 2))
         with Salvia(folder / "first-0") as server:
-            memory, share = idle(server, options.idle)
+            memory, share = idle(server, options.idle / 6)
             rows.append(row("idle, MB", memory, moto_memory, MEMORY_GOAL, 1e6, 0))
             if not options.no_job:
                 training.put_channels(server)
