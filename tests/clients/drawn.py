@@ -10,6 +10,7 @@ from typing import Any
 from botocore.model import Shape
 
 from tests.clients.mutated import broken_json
+from tests.clients.valid import LANGUAGES
 
 _ODD = [
     "", " ", "a", "x" * 300, "x" * 70_000, "ünïcödé", "../../etc/passwd", "null", "-1", "\U0001f600", "a b\tc", "%2F", "%00",
@@ -39,7 +40,7 @@ class Draw:
     def wrong(self, shape: Shape | None, right: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """`right` with one member changed: left out, added, or of a value that is odd or breaks a constraint."""
         for path, member, present in _places(shape, right):
-            for value in [*self._odd(member), *self._broken(right, path)]:
+            for value in [*self._odd(member, path[-1]), *self._broken(right, path)]:
                 yield _changed(right, path, value)
             if present:
                 yield _changed(right, path, None, leave_out=True)
@@ -72,7 +73,9 @@ class Draw:
         plain: Any = {"integer": 1, "long": 1, "float": 1.0, "double": 1.0, "boolean": True, "blob": b"data"}[kind]
         return max(plain, shape.metadata.get("min", plain)) if kind in {"integer", "long"} else plain
 
-    def _odd(self, shape: Any) -> list[Any]:
+    def _odd(self, shape: Any, name: Any = "") -> list[Any]:
+        if name in LANGUAGES and shape.type_name == "string":
+            return ["".join(self.random.choices(LANGUAGES[name], k=self.random.randint(1, 9))) for _ in range(20)]
         kind, low, high = shape.type_name, shape.metadata.get("min"), shape.metadata.get("max")
         if kind == "structure":
             return [{}]
@@ -102,6 +105,8 @@ class Draw:
         return drawn
 
     def _member(self, name: str, shape: Any, depth: int) -> Any:
+        if name in LANGUAGES and shape.type_name == "string" and self.random.random() < 0.5:
+            return "".join(self.random.choices(LANGUAGES[name], k=self.random.randint(1, 9)))
         if name in self.known and self.random.random() < 0.7:
             return copy.deepcopy(self.random.choice(self.known[name]))
         return self._value(shape, depth)

@@ -5,6 +5,7 @@ import http.client
 import json
 import random
 import socket
+import struct
 import tempfile
 import time
 from collections.abc import Iterator
@@ -251,6 +252,46 @@ def test_forms_are_read_or_refused(bench: Bench) -> None:
         for body in bodies if boundary == "b" else bodies[-9:]:
             raw = Raw("POST", "/drawn", "", [("Content-Type", kind)], body.encode("latin-1"))
             refused(bench.send(raw, "s3", sign=False), raw)
+
+
+# ------------------------------------------------------------- heads
+
+HOSTS = [b"\xff", b"a b", b"[::1", b"x" * 3000, b"a.s3.amazonaws.com", b".s3.amazonaws.com", b"..localhost", b"s3.us-west-2.amazonaws.com:9999999", b"%00.localhost", b":", b"sts.amazonaws.com", b""]  # fmt: skip
+BEGINNINGS = [
+    b"\r\n\r\nGET /x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET /x HTTP/9.9\r\n\r\n", b"GET /x HTTP/1.0\r\n\r\n",
+    b"GET /x HTTP/1.1\nhost: a\n\n", b"GET /x HTTP/1.1\r\na: b\r\n c\r\n\r\n", b"GET /x HTTP/1.1\r\nhost : a\r\n\r\n", b"CONNECT x HTTP/1.1\r\n\r\n",
+    b"CONNECT 127.0.0.1:1 HTTP/1.1\r\n\r\n", bytes(range(256)), b"GET /x?" + b"a" * 200_000 + b" HTTP/1.1\r\nhost: a\r\n\r\n", b"\xf0\x9f\x98\x80\r\n\r\n",
+    b"GET /x HTTP/1.1\r\nhost: a\r\n" + b"a: b\r\n" * 10_000 + b"connection: close\r\n\r\n", b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n",
+    b"POST / HTTP/1.1\r\ntransfer-encoding: identity\r\n\r\n", b"GET http://sts.amazonaws.com/?Action=x HTTP/1.1\r\nhost: sts.amazonaws.com\r\nconnection: close\r\n\r\n",
+]  # fmt: skip
+PIECES = [bytes([byte]) for byte in b"GET /x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"]
+
+
+@pytest.mark.parametrize(
+    "pieces", [*([beginning] for beginning in BEGINNINGS), PIECES], ids=lambda pieces: repr(pieces[0][:25])
+)
+def test_whatever_a_connection_begins_with_is_answered(bench: Bench, pieces: list[bytes]) -> None:
+    with socket.create_connection(("127.0.0.1", bench.server.port), timeout=10) as connection:
+        for piece in pieces:
+            connection.sendall(piece)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 ")
+
+
+@pytest.mark.parametrize("host", HOSTS, ids=lambda host: repr(host[:20]))
+def test_any_host_may_be_asked_for(bench: Bench, host: bytes) -> None:
+    for path in (b"/x", b"/", b"/?Action=x", b"/_x"):
+        data = b"GET " + path + b" HTTP/1.1\r\nconnection: close\r\nhost: " + host + b"\r\n\r\n"
+        answer = send(bench.server.port, data, "GET")
+
+        assert 200 <= answer.status < 500, (answer.status, answer.body)
+
+
+def test_clients_that_hang_up_at_any_moment_leave_no_trace(bench: Bench) -> None:
+    whole = bench.signer.sign(PUT, "s3", bench.host).bytes(bench.host)
+    for cut in range(0, len(whole), 5):
+        with socket.create_connection(("127.0.0.1", bench.server.port)) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset, not an end
+            connection.sendall(whole[:cut])
 
 
 # ------------------------------------------------------------- what could cost much

@@ -104,6 +104,21 @@ KNOWN: dict[str, dict[str, list[Any]]] = {
     },
 }  # fmt: skip
 
+# Members that hold a language of their own: what is put together by chance.
+LANGUAGES: dict[str, list[str]] = {
+    "filterPattern": [
+        "{ ", " }", "[", "]", "(", ")", "$.a", "$.a[0]", "$.*", "...", ", ", " = ", " != ", " > ", " && ", " || ", '"', "%", "a", "b c", " NOT EXISTS", " IS TRUE",
+        "1", "1e999", "-", "?", "{99999999}", "|", "\\", "[a-z]", "()", "(a)", "(?=a)", "*", "+", "\u00e9", " ",
+    ],
+    "Expression": [
+        "a", "b", "1", "0", "1e308", "(", ")", " + ", " - ", " * ", " / ", " ^ ", " == ", " < ", " AND ", "AND(", "IF(", "FILL(", "METRICS()", 'METRICS("a")', "SUM(",
+        "AVG(", "STDDEV(", "LOG(", "RATE(", "REPEAT", "REPEAT(", "[", "]", ", ", "'x'", "SEARCH(", "SELECT ", " ",
+    ],
+    "Stat": ["p", "tm", "TC", "pr", "iqm", "(", ")", ":", "%", "10", "90", "99.9", "-5", "1000", ".", "Average"],
+    "ExtendedStatistics": ["p", "tm", "(", ":", "%", "10", "90", ")"],
+    "Policy": ['{"Version":"2012-10-17",', '"Statement":', "[", "{", '"Effect":"Allow"', ",", '"Action":"*"', '"Resource":"*"', "}", "]", "null"],
+}  # fmt: skip
+
 # By operation: what is right although the model does not ask for it, or what it asks for in another form.
 RIGHT: dict[tuple[str, str], dict[str, Any]] = {
     ("s3", "CreateBucket"): {"Bucket": "drawn-made", "CreateBucketConfiguration": {"LocationConstraint": "us-west-2"}},

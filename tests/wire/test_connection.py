@@ -62,6 +62,17 @@ def test_a_head_without_end_is_cut_off(port: int) -> None:
     assert b"<Code>RequestHeaderSectionTooLarge</Code>" in body
 
 
+def test_an_answer_that_comes_after_the_refusal_is_dropped(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    bad_chunk = (
+        b"POST / HTTP/1.1\r\nhost: x\r\nx-amz-target: SageMaker.ListTags\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"
+    )
+    _, body = ask(port, bad_chunk)
+    ask(port, b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")  # the loop has had time for both
+
+    assert json.loads(body)["__type"] == "MalformedHttpRequestException"
+    assert "Exception in ASGI application" not in caplog.text
+
+
 @pytest.mark.parametrize("size", [200_000, 3_000_000])
 def test_a_head_that_is_sent_on_and_on_is_answered_all_the_same(port: int, size: int) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:

@@ -80,7 +80,7 @@ class _Lingering:
         self._transport = transport
         self._still_sending = still_sending
         self._timer: asyncio.TimerHandle | None = None
-        self.write = transport.write
+        self.write: Callable[[bytes], None] = transport.write
         self.get_extra_info = transport.get_extra_info
         self.pause_reading = transport.pause_reading
         self.resume_reading = transport.resume_reading
@@ -95,6 +95,7 @@ class _Lingering:
             self._transport.close()
             return
         self._timer = asyncio.get_running_loop().call_later(LINGER_SECONDS, self._transport.close)
+        self.write = _drop  # an answer that comes after a refusal has been sent
         self._transport.resume_reading()
         if self._transport.can_write_eof():
             self._transport.write_eof()
@@ -106,6 +107,10 @@ class _Lingering:
     def lost(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+
+
+def _drop(_: bytes) -> None:
+    pass
 
 
 def _without_upgrade(data: bytes) -> bytes:
