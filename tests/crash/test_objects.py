@@ -15,7 +15,7 @@ from tests.crash.jobs import BUCKET
 
 pytestmark = pytest.mark.slow
 
-KILLS = 12
+KILLS = 8
 PART = 5 << 20  # the least that S3 takes, but for the last
 BATCH = 40
 

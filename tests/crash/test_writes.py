@@ -16,7 +16,7 @@ from tests.crash.cluster import Cluster, Until, working
 
 pytestmark = pytest.mark.slow
 
-KILLS = 12
+KILLS = 8
 GROUP = "crash"
 STREAMS = 3
 TRUST = {
