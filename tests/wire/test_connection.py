@@ -63,13 +63,12 @@ def test_a_head_without_end_is_cut_off(port: int) -> None:
 
 
 def test_an_answer_that_comes_after_the_refusal_is_dropped(port: int, caplog: pytest.LogCaptureFixture) -> None:
-    bad_chunk = (
-        b"POST / HTTP/1.1\r\nhost: x\r\nx-amz-target: SageMaker.ListTags\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"
-    )
-    _, body = ask(port, bad_chunk)
+    caplog.set_level("ERROR", logger="uvicorn.error")
+    # Wrong only once the head is complete and on its way to be answered.
+    _, body = ask(port, b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: identity\r\n\r\n")
     ask(port, b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")  # the loop has had time for both
 
-    assert json.loads(body)["__type"] == "MalformedHttpRequestException"
+    assert b"<Code>BadRequest</Code>" in body
     assert "Exception in ASGI application" not in caplog.text
 
 
