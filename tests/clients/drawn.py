@@ -47,6 +47,18 @@ class Draw:
             else:
                 yield _changed(right, path, self._plain(member, 1, path[-1]))
 
+    def broken_constraints(
+        self, shape: Shape | None, right: dict[str, Any]
+    ) -> Iterator[tuple[str, dict[str, Any], str]]:
+        """(the member's path as AWS writes it, `right` with one constraint broken, a word that names the constraint)."""
+        for path, member, present in _places(shape, right):
+            if _through_structures(shape, path):
+                named = ".".join(str(step)[:1].lower() + str(step)[1:] for step in path)
+                for value, word in _violations(member):
+                    yield named, _changed(right, path, value), word
+                if present and len(path) == 1 and path[0] in getattr(shape, "required_members", ()):
+                    yield named, _changed(right, path, None, leave_out=True), "Member must not be null"
+
     def _broken(self, right: Any, path: "Path") -> list[str]:
         """Other documents, where there is one in JSON."""
         for step in path:
@@ -142,6 +154,40 @@ class Draw:
         length = self.random.choice([1, 3, 12, max(1, shape.metadata.get("min", 1))])
         letters = self.random.choices(string.ascii_lowercase + string.digits + "-", k=min(length, 200))
         return "".join(letters).strip("-") or "a"
+
+
+def _through_structures(shape: Any, path: "Path") -> bool:
+    """Of an element of a list or map AWS names the list or map instead."""
+    for step in path:
+        if shape.type_name != "structure":
+            return False
+        shape = shape.members[step]
+    return True
+
+
+def _violations(member: Any) -> Iterator[tuple[Any, str]]:
+    kind, low, high = member.type_name, member.metadata.get("min"), member.metadata.get("max")
+    if kind == "string" and getattr(member, "enum", None):
+        yield "no such value", "enum value set: ["
+    elif kind == "string":
+        if low and low > 1:
+            yield "a" * (low - 1), f"length greater than or equal to {low}"
+        if high and high < 100_000:
+            yield "a" * (high + 1), f"length less than or equal to {high}"
+        if "pattern" in member.metadata and (low or 0) <= 1 and _never_matches(member.metadata["pattern"]):
+            yield "\x01", "regular expression pattern: "
+    elif kind in {"integer", "long"}:
+        if low is not None:
+            yield low - 1, f"value greater than or equal to {low}"
+        if high is not None and high < 2**31 - 1:
+            yield high + 1, f"value less than or equal to {high}"
+    elif kind == "list" and low:
+        yield [], f"length greater than or equal to {low}"
+
+
+def _never_matches(pattern: str) -> bool:
+    """Whether the pattern surely has no place for a control character."""
+    return not any(odd in pattern for odd in (".", "\\s", "\\S", "\\u", "\\x", "\\p", "[^", "*", "\\W"))
 
 
 def _moment(seconds: float) -> datetime:

@@ -126,3 +126,26 @@ def test_what_the_drawn_requests_start_from_is_right(bench: Bench, service: str,
 
 def test_all_this_took_little_memory(bench: Bench) -> None:
     assert bench.peak_megabytes() < MOST_MEGABYTES
+
+
+@pytest.mark.parametrize("service", ["sagemaker", "iam", "sts", "logs", "cloudwatch"])
+def test_a_broken_constraint_is_named_with_its_field(bench: Bench, service: str) -> None:
+    for operation in [name for each, name in SERVED if each == service]:
+        shape, right = bench.shape(service, operation), bench.right(service, operation)
+        for path, params, word in Draw(SEED, bench.known[service]).broken_constraints(shape, right):
+            try:
+                bench.call(service, operation, params)
+            except ClientError as refused:
+                code, message = refused.response["Error"]["Code"], refused.response["Error"]["Message"]
+            except (BotoCoreError, ValueError):
+                continue  # botocore itself refuses, or leaves it out
+            else:
+                raise AssertionError(f"{operation} {params} was accepted though {path} breaks its {word}")
+
+            assert code in {"ValidationException", "ValidationError", "InvalidParameterException"}, (
+                operation,
+                path,
+                message,
+            )
+            assert f"at '{path}' failed to satisfy constraint: " in message, (operation, path, message)
+            assert word in message, (operation, path, message)
