@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from salvia.wire import asgi
+from salvia.wire import asgi, connection
 from salvia.wire.certificates import Authority
 from salvia.wire.connection import MOST_HEAD
 from salvia.wire.proxy import Rules, front_door
@@ -24,10 +24,10 @@ def port(tmp_path: Path) -> Iterator[int]:
 
 def ask(port: int, data: bytes) -> tuple[bytes, bytes]:
     """Head and body of all that comes back until the connection is closed."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
         with suppress(OSError):  # it may be closed on us, which is what a head without end deserves
-            connection.sendall(data)
-        head, _, body = b"".join(iter(lambda: connection.recv(65536), b"")).partition(b"\r\n\r\n")
+            client.sendall(data)
+        head, _, body = b"".join(iter(lambda: client.recv(65536), b"")).partition(b"\r\n\r\n")
     return head, body
 
 
@@ -74,9 +74,9 @@ def test_an_answer_that_comes_after_the_refusal_is_dropped(port: int, caplog: py
 
 @pytest.mark.parametrize("size", [200_000, 3_000_000])
 def test_a_head_that_is_sent_on_and_on_is_answered_all_the_same(port: int, size: int) -> None:
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-        connection.sendall(b"GET /?" + b"x" * size)
-        answer = connection.recv(65536)
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(b"GET /?" + b"x" * size)
+        answer = client.recv(65536)
 
     assert b"<Code>RequestHeaderSectionTooLarge</Code>" in answer
 
@@ -84,9 +84,9 @@ def test_a_head_that_is_sent_on_and_on_is_answered_all_the_same(port: int, size:
 def test_an_answer_arrives_though_the_body_was_too_large_to_be_read(port: int) -> None:
     body = b"x" * (17 << 20)
     head = b"POST / HTTP/1.1\r\nhost: x\r\nx-amz-target: SageMaker.ListTags\r\ncontent-length: %d\r\n\r\n" % len(body)
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-        connection.sendall(head + body)
-        answer = connection.recv(65536)
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(head + body)
+        answer = client.recv(65536)
 
     assert answer.startswith(b"HTTP/1.1 413 ")
 
@@ -100,6 +100,13 @@ def test_who_would_rather_speak_another_protocol_is_answered_in_this_one(port: i
 
     head, body = ask(port, first + last)
     assert (head + body).count(b"MissingAuthenticationTokenException") == 2
+
+
+def test_a_head_that_never_ends_does_not_hold_its_connection(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.01)
+    _, body = ask(port, b"GET / HTTP/1.1\r\nhost: x\r\n")
+
+    assert b"<Code>RequestTimeout</Code>" in body
 
 
 def test_a_client_that_falls_silent_in_mid_body_is_told_so(port: int, monkeypatch: pytest.MonkeyPatch) -> None:

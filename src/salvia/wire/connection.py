@@ -11,9 +11,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from salvia.base.ids import request_id
 
 MOST_HEAD = 128 * 1024  # of one request; AWS takes less
+HEAD_SECONDS = 60.0
 LINGER_SECONDS = 5.0
 _UNREADABLE = "An error occurred when parsing the HTTP request."
 _TOO_LONG = "Your request header and metadata section exceed the maximum allowed request header section size."
+_TOO_SLOW = (
+    "Your socket connection to the server was not read from or written to within the timeout period. "
+    "Idle connections will be closed."
+)
 _UPGRADE = re.compile(rb"\r\nupgrade[ \t]*:", re.IGNORECASE)
 
 
@@ -25,11 +30,13 @@ class Connection(HttpToolsProtocol):
         self._head_size = 0
         self._at_end = True  # of a message: the next byte begins another
         self._refused = False
+        self._deadline: asyncio.TimerHandle | None = None
         self._closing = _Lingering(transport, lambda: not self._at_end or self._refused)
         super().connection_made(cast(asyncio.Transport, self._closing))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing.lost()
+        self._watch_head(waiting=False)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -42,6 +49,16 @@ class Connection(HttpToolsProtocol):
             self._head_size += len(data)
             if self._head_size > MOST_HEAD and not self.transport.is_closing():
                 self._refuse("RequestHeaderSectionTooLarge", _TOO_LONG)
+        if self._in_head or self._deadline is not None:
+            self._watch_head(waiting=self._in_head and not self._refused)
+
+    def _watch_head(self, *, waiting: bool) -> None:
+        """A head that does not come to its end must not hold a connection for ever."""
+        if waiting and self._deadline is None:
+            self._deadline = self.loop.call_later(HEAD_SECONDS, self._refuse, "RequestTimeout", _TOO_SLOW)
+        elif not waiting and self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -63,6 +80,9 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, code: str, message: str) -> None:
         self._refused = True
+        if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
+            self.transport.close()  # in the middle of an earlier answer nothing can be said
+            return
         kind, told, body = _worded(self.headers or [], code, message)
         head = f"HTTP/1.1 400 Bad Request\r\ncontent-type: {kind}\r\n{told}content-length: {len(body)}\r\nconnection: close\r\n\r\n"
         self.transport.write(head.encode() + body)
