@@ -67,6 +67,7 @@ class Server:
 
     def _answers(self) -> bool:
         with suppress(OSError, KeyError):
+            socket.create_connection(("127.0.0.1", self.port), timeout=60).close()  # costs the server's start nothing
             status, _ = exchange(self.port, self.signer().json("sagemaker", "SageMaker.ListTrainingJobs", {}))
             return status == 200
         return False
