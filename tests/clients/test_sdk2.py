@@ -38,7 +38,6 @@ def test_fit_streams_the_log_and_the_model_is_real(sdk2: Client, tmp_path: Path)
     assert "[49]#011train-rmse:" in shown
     assert 2.0 < seen["metrics"]["validation:rmse"] < 2.5
     assert seen["files"] == ["xgboost-model"]
-    assert seen["fit"] < 20
 
 
 def test_fit_without_waiting_then_attach_and_stop(sdk2: Client) -> None:
