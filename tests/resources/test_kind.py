@@ -1,5 +1,6 @@
 """A noun declared in a few lines has all the verbs of its model."""
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -102,11 +103,22 @@ async def test_lists_are_newest_first_unless_asked_otherwise() -> None:
     assert await names(kind, SortBy="Name", SortOrder="Ascending") == ["a", "b", "c"]
 
 
-async def test_a_made_up_token_is_refused() -> None:
+@pytest.mark.parametrize(
+    "token", ["!", "null", "[1]", "[[1], {}]", "[null, null]", '["a", "b"]', "[1, 2]", "[true, 1]"]
+)
+async def test_a_made_up_token_is_refused(token: str) -> None:
     kind = await filled("a")
 
     with pytest.raises(ValidationError, match="NextToken"):
-        await kind.list(fakes.call("ListExperiments", NextToken="!"))
+        await kind.list(fakes.call("ListExperiments", NextToken=base64.b64encode(token.encode()).decode()))
+
+
+async def test_a_token_of_another_order_is_refused() -> None:
+    kind = await filled("a", "b")
+    token = (await kind.list(fakes.call("ListExperiments", SortBy="Name", MaxResults=1)))["NextToken"]
+
+    with pytest.raises(ValidationError, match="NextToken"):
+        await kind.list(fakes.call("ListExperiments", SortBy="CreationTime", NextToken=token))
 
 
 @given(st.integers(1, 7), st.integers(0, 12), st.sampled_from(["Ascending", "Descending"]))

@@ -4,7 +4,6 @@ What the narrow index can answer goes into the Query; the rest is tested row by 
 """
 
 import base64
-import binascii
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,6 +32,7 @@ _SORTS = {
     "LastModifiedTime": "modified",
     "CreatedAt": "created",
 }
+_MOMENTS = {"created", "modified"}
 _PAGING = {"NextToken", "MaxResults", "SortBy", "SortOrder"}
 _STEP = 200
 
@@ -80,13 +80,14 @@ def _plan(kind: str, account: str, region: str, request: Mapping[str, Any]) -> _
         tests["StatusEquals"] = indexed["state"]
         if indexed["state"] == "Stopping":
             del indexed["state"]
+    sort = _SORTS.get(request.get("SortBy", "CreationTime"), "created")
     query = Query(
         kind=kind,
         account=account,
         region=region,
-        sort=_SORTS.get(request.get("SortBy", "CreationTime"), "created"),
+        sort=sort,
         descending=request.get("SortOrder", "Descending") == "Descending",
-        after=_position_of(request["NextToken"]) if request.get("NextToken") else None,
+        after=_position_of(request["NextToken"], sort) if request.get("NextToken") else None,
         **indexed,
     )
     return _Plan(query, tests, int(request.get("MaxResults", 10)))
@@ -105,12 +106,15 @@ def _token(position: tuple[Any, str] | None) -> str:
     return base64.urlsafe_b64encode(orjson.dumps(position)).decode()
 
 
-def _position_of(token: str) -> tuple[Any, str]:
+def _position_of(token: str, sort: str) -> tuple[Any, str]:
+    """A token goes with the order of the reply that gave it."""
     try:
         value, key = orjson.loads(base64.urlsafe_b64decode(token))
-    except (ValueError, TypeError, binascii.Error):
-        raise ValidationError("Invalid pagination token: NextToken must be the one a previous reply gave.") from None
-    return value, str(key)
+    except (ValueError, TypeError):
+        value = key = None
+    if type(key) is not str or type(value) not in ({float, int} if sort in _MOMENTS else {str}):
+        raise ValidationError("Invalid pagination token: NextToken must be the one a previous reply gave.")
+    return (float(value) if sort in _MOMENTS else value), key
 
 
 def _keeps(view: Mapping[str, Any], member: str, wanted: Any) -> bool:

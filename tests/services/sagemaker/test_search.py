@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from salvia.base.errors import Unsupported
+from salvia.base.errors import Unsupported, ValidationError
 from salvia.services.sagemaker.search import search
 from tests import fakes
 from tests.services.sagemaker.training.conftest import Bench
@@ -28,6 +28,12 @@ async def found(bench: Bench, expression: dict[str, Any] | None = None, **params
 
 def filter_(name: str, operator: str, value: str = "") -> dict[str, Any]:
     return {"Name": name, "Operator": operator} | ({"Value": value} if value else {})
+
+
+@pytest.mark.parametrize("token", ["!", "LTU=", "eA==", "MWU1"])
+async def test_a_made_up_token_is_refused(jobs: Bench, token: str) -> None:
+    with pytest.raises(ValidationError, match="NextToken"):
+        await found(jobs, NextToken=token)
 
 
 async def test_without_an_expression_everything_is_found_newest_first(jobs: Bench) -> None:

@@ -4,7 +4,6 @@ Source: the pages "Search" and "SearchExpression" of the SageMaker API reference
 """
 
 import base64
-import binascii
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -54,9 +53,12 @@ def _entity(view: dict[str, Any], record: Record) -> dict[str, Any]:
 
 def _start(token: str | None) -> int:
     try:
-        return int(base64.b64decode(token or "")) if token else 0
-    except (ValueError, binascii.Error):
-        raise ValidationError("Invalid pagination token: NextToken must be the one a previous reply gave.") from None
+        start = int(base64.b64decode(token)) if token else 0
+    except ValueError:
+        start = -1
+    if start < 0:
+        raise ValidationError("Invalid pagination token: NextToken must be the one a previous reply gave.")
+    return start
 
 
 def _matches(entity: Mapping[str, Any], expression: Mapping[str, Any]) -> bool:
