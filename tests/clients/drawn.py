@@ -1,5 +1,6 @@
 """Inputs drawn from a model's shapes: the plainest right one, one member wrong at a time, and mostly-right ones by chance."""
 
+import base64
 import copy
 import random
 import string
@@ -16,6 +17,14 @@ _ODD = [
     "", " ", "a", "x" * 300, "x" * 70_000, "ünïcödé", "../../etc/passwd", "null", "-1", "\U0001f600", "a b\tc", "%2F", "%00",
     "<&>'\"", "\x00", "\x7f", "a\nb\r\nc: d", "\ufffe", "arn:aws:s3:::x", "s3://", "1e400", "*" * 40, "(" * 40, "/" * 40, "\u0663", "--5",
     "WzEsMl0=", "W1sxXSx7fV0=", "WyJhIiwiYiJd", "bnVsbA==", "LTU=", "W251bGwsbnVsbF0=", "1_0", "NaN", "\r", "a" * 1025,
+]  # fmt: skip
+_TOKENS = [
+    base64.b64encode(text.encode()).decode()
+    for text in (
+        "", "x", "1", "-5", "1e999", "null", "{}", "[]", "[[1], {}]", "[null, null]", '["a", "b"]', "[1, 2]", "[1e999, 1]", "[1, 2, 3, 4]", '[1, "a", 2, true]',
+        '[1e999, "a", 1, true]', '[-1, "a", -1, false]', '{"a": 1}', '"x"', '["' + "x" * 3000 + '", "a"]', "18446744073709551615", '[18446744073709551615, "a"]',
+        "[" * 2000, "\x00", "\U0001f600", "9" * 5000, "a/b", "1|2", "f/1", "b/-1", "true",
+    )
 ]  # fmt: skip
 _NUMBERS = [0, 1, -1, 10, 1000, 2**31 - 1, 2**31, -(2**31), 2**63 - 1, 2**63, -(2**63) - 1, 10**30]
 _MOMENTS = [0, 1, -1, 1.7e9, 4e9, 253402300799, -62135596800]
@@ -86,6 +95,8 @@ class Draw:
         return max(plain, shape.metadata.get("min", plain)) if kind in {"integer", "long"} else plain
 
     def _odd(self, shape: Any, name: Any = "") -> list[Any]:
+        if str(name).lower().endswith(("token", "marker")):
+            return [*self.random.sample(_TOKENS, 12), *self.random.sample(_ODD, 4)]
         if name in LANGUAGES and shape.type_name == "string":
             return ["".join(self.random.choices(LANGUAGES[name], k=self.random.randint(1, 9))) for _ in range(20)]
         kind, low, high = shape.type_name, shape.metadata.get("min"), shape.metadata.get("max")
@@ -117,6 +128,8 @@ class Draw:
         return drawn
 
     def _member(self, name: str, shape: Any, depth: int) -> Any:
+        if name.lower().endswith(("token", "marker")) and self.random.random() < 0.5:
+            return self.random.choice(_TOKENS)
         if name in LANGUAGES and shape.type_name == "string" and self.random.random() < 0.5:
             return "".join(self.random.choices(LANGUAGES[name], k=self.random.randint(1, 9)))
         if name in self.known and self.random.random() < 0.7:
