@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -168,10 +169,16 @@ async def test_a_server_killed_at_any_moment_of_a_launch_starts_once(
 @pytest.mark.skipif(not Path("/usr/bin/python3.11").exists(), reason="needs an interpreter that everybody can read")
 def test_an_ordinary_user_has_sandboxes_too() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        os.chown(folder, NOBODY, NOBODY)
+        # A copy: the checkout may stand in a folder that only its owner can enter.
+        sources = shutil.copytree(SOURCES, Path(folder) / "src")
+        script = shutil.copy(SERVER, folder)
+        data = Path(folder) / "data"
+        data.mkdir()
+        os.chown(data, NOBODY, NOBODY)
+        os.chmod(folder, 0o755)
         done = subprocess.run(
-            ["/usr/bin/python3.11", str(SERVER), folder, "finish"],
-            env={"PYTHONPATH": str(SOURCES), "PYTHONDONTWRITEBYTECODE": "1"},
+            ["/usr/bin/python3.11", script, str(data), "finish"],
+            env={"PYTHONPATH": str(sources), "PYTHONDONTWRITEBYTECODE": "1"},
             user=NOBODY,
             group=NOBODY,
             extra_groups=[],
