@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from salvia.services.sagemaker.training.channels import COPIED, bucket_and_key
+from salvia.services.sagemaker.runs.channels import COPIED, bucket_and_key
 from tests.services.sagemaker.training.conftest import Bench, channel
 
 

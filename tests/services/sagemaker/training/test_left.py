@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from salvia.services.sagemaker.training.left import copy_below, files_below, open_up, read_below
+from salvia.services.sagemaker.runs.left import copy_below, files_below, open_up, read_below
 
 REFUSED = "symbolic link|Not a directory|not a regular file"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from salvia.services.sagemaker.training.places import ChannelError, Item, placements
+from salvia.services.sagemaker.runs.places import ChannelError, Item, placements
 from tests.services.sagemaker.training.conftest import Bench, channel
 
 FOLDER = Path("/ml/input/data/train")

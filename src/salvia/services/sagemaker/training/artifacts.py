@@ -12,9 +12,9 @@ from pathlib import Path
 
 from salvia.ports.objects import NoSuchObjectError, Objects
 from salvia.ports.table import Record
-from salvia.services.sagemaker.training.channels import bucket_and_key, copy_links
-from salvia.services.sagemaker.training.left import copy_below, files_below, open_up, read_below
-from salvia.services.sagemaker.training.places import Item, placements
+from salvia.services.sagemaker.runs.channels import bucket_and_key, copy_links
+from salvia.services.sagemaker.runs.left import copy_below, files_below, open_up, read_below
+from salvia.services.sagemaker.runs.places import Item, placements
 from salvia.services.sagemaker.training.request import CHECKPOINTS
 
 _USUAL_VOLUME = 30  # GiB, where the job names none

@@ -4,7 +4,6 @@ Source: "How Amazon SageMaker runs your training image" in the SageMaker documen
 """
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,11 @@ from salvia.ports.images import Image
 from salvia.ports.table import Record
 from salvia.resources.instances import Share
 from salvia.resources.world import World
-from salvia.services.sagemaker.training.channels import input_data_config
-from salvia.services.sagemaker.training.cluster import Host, addresses, resource_config
+from salvia.services.sagemaker.runs import inside
+from salvia.services.sagemaker.runs.channels import input_data_config
+from salvia.services.sagemaker.runs.cluster import Host, addresses, resource_config
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
-BUNDLE = "metadata/ca-bundle.pem"
 
 
 def run_name(job: Record, host: Host, attempt: int | None = None) -> str:
@@ -48,14 +47,7 @@ def write_configuration(job: Record, folder: Path, hosts: list[Host], host: Host
         documents["checkpointconfig"] = {"LocalPath": "/opt/ml/checkpoints", **spec["CheckpointConfig"]}
     for name, document in documents.items():
         (folder / "input/config" / f"{name}.json").write_text(json.dumps(document))
-    (folder / "metadata/resource-metadata.json").write_text(
-        json.dumps({"ResourceArn": job.arn, "ResourceName": job.name, "ExecutionRoleArn": spec["RoleArn"]})
-    )
-
-
-def copy_bundle(bundle: Path | None, folder: Path) -> None:
-    if bundle is not None and bundle.exists():
-        shutil.copyfile(bundle, folder / BUNDLE)
+    inside.write_metadata(folder, job, spec["RoleArn"])
 
 
 def run_of(
@@ -97,32 +89,9 @@ def _command(algorithm: Mapping[str, Any], image: Image) -> tuple[str, ...]:
 
 def _variables(world: World, job: Record, image: Image, host: Host, credential: Credential | None) -> dict[str, str]:
     asked: dict[str, str] = job.spec.get("Environment", {})
-    platform = {
+    platform = inside.region_of(job) | {
         "TRAINING_JOB_NAME": job.name,
         "TRAINING_JOB_ARN": job.arn,
-        "AWS_REGION": job.region,
-        "AWS_DEFAULT_REGION": job.region,
-        "SAGEMAKER_REGION": job.region,
         "CURRENT_HOST": host.name,
     }
-    return {**image.variables} | asked | platform | _access(world, credential)
-
-
-def _access(world: World, credential: Credential | None) -> dict[str, str]:
-    """The job's own temporary session, and the way to the API under the names that AWS clients read."""
-    if credential is None:
-        return {}
-    url = world.parts["endpoint_url"]
-    return {
-        "AWS_ACCESS_KEY_ID": credential.access_key,
-        "AWS_SECRET_ACCESS_KEY": credential.secret,
-        "AWS_SESSION_TOKEN": credential.token or "",
-        "AWS_ENDPOINT_URL": url,
-        "HTTPS_PROXY": url,
-        "https_proxy": url,
-        "NO_PROXY": "127.0.0.1,localhost",
-        "no_proxy": "127.0.0.1,localhost",
-        "AWS_CA_BUNDLE": f"/opt/ml/{BUNDLE}",
-        "REQUESTS_CA_BUNDLE": f"/opt/ml/{BUNDLE}",
-        "SSL_CERT_FILE": f"/opt/ml/{BUNDLE}",
-    }
+    return {**image.variables} | asked | platform | inside.access(world, credential)

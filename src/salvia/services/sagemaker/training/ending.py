@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from salvia.ports.compute import Run
 from salvia.ports.table import Record
 from salvia.resources.world import World
-from salvia.services.sagemaker.training.cluster import Host
+from salvia.services.sagemaker.runs.cluster import Host
+from salvia.services.sagemaker.runs.left import read_below
 from salvia.services.sagemaker.training.container import LOG_GROUP, stream_name
-from salvia.services.sagemaker.training.left import read_below
 
 _LONGEST = 1024
 

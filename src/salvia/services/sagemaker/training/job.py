@@ -22,8 +22,11 @@ from salvia.resources.instances import Share
 from salvia.resources.kind import Resource
 from salvia.resources.machine import capped, whole
 from salvia.resources.world import World
-from salvia.services.sagemaker.training import channels, container, ending, waiting
-from salvia.services.sagemaker.training.access import Access
+from salvia.services.sagemaker.runs import channels, inside, waiting
+from salvia.services.sagemaker.runs.access import Access
+from salvia.services.sagemaker.runs.cluster import Host, hosts_of, whole_share
+from salvia.services.sagemaker.runs.places import ChannelError
+from salvia.services.sagemaker.training import container, ending
 from salvia.services.sagemaker.training.artifacts import (
     ArtifactError,
     Checkpoints,
@@ -31,9 +34,7 @@ from salvia.services.sagemaker.training.artifacts import (
     upload_model,
     upload_output,
 )
-from salvia.services.sagemaker.training.cluster import Host, hosts_of, whole_share
 from salvia.services.sagemaker.training.metrics import scrape
-from salvia.services.sagemaker.training.places import ChannelError
 from salvia.services.sagemaker.training.request import admitted
 
 AT_ONCE = 0.0
@@ -171,7 +172,7 @@ class TrainingJob(Resource):
         """
         folder = self.world.compute.folder(container.run_name(job, host))
         container.write_configuration(job, folder, hosts, host)
-        container.copy_bundle(self.world.parts.get("ca_bundle"), folder)
+        inside.copy_bundle(self.world.parts.get("ca_bundle"), folder)
         linked = []
         for channel in job.spec.get("InputDataConfig") or ():
             items = await channels.items_of(self.world.objects, channel, hosts, host)

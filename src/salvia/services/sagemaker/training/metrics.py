@@ -9,7 +9,7 @@ from salvia.ports.images import Image
 from salvia.ports.metrics import MetricDefinition, Sample
 from salvia.ports.table import Record
 from salvia.resources.world import World
-from salvia.services.sagemaker.training.cluster import Host
+from salvia.services.sagemaker.runs.cluster import Host
 from salvia.services.sagemaker.training.container import LOG_GROUP, stream_name
 
 NAMESPACE = "/aws/sagemaker/TrainingJobs"

@@ -6,8 +6,8 @@ from typing import Any
 from salvia.base.call import Call, Caller
 from salvia.base.errors import AwsError
 from salvia.resources.world import World
-from salvia.services.sagemaker.training.channels import bucket_and_key
-from salvia.services.sagemaker.training.places import ChannelError, Item
+from salvia.services.sagemaker.runs.channels import bucket_and_key
+from salvia.services.sagemaker.runs.places import ChannelError, Item
 
 
 @dataclass(frozen=True, slots=True)

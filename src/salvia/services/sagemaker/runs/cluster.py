@@ -1,4 +1,4 @@
-"""The instances of a training job: their host names, groups and addresses, and their share of the machine."""
+"""The instances of a job: their host names, groups and addresses, and their share of the machine."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from salvia.ports.objects import NoSuchObjectError, Objects, Placement
-from salvia.services.sagemaker.training.cluster import Host
-from salvia.services.sagemaker.training.places import ChannelError, Item, placements
+from salvia.services.sagemaker.runs.cluster import Host
+from salvia.services.sagemaker.runs.places import ChannelError, Item, placements
 
 COPIED = 16 << 20  # bytes of a channel
 _PART = f".{uuid.uuid4().hex}.part"  # a name that nothing else has, and short enough beside any
