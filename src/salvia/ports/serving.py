@@ -1,0 +1,57 @@
+"""How a run that serves a model is asked: one request, one answer, however the container speaks."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """What goes to a container's /invocations (or another `path` of its own, such as /models of a multi-model server).
+
+    `headers` have lower-case names: content-type, accept, x-amzn-sagemaker-custom-attributes and so on, as the client gave them.
+    """
+
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    path: str = "/invocations"
+    method: str = "POST"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAnswer:
+    """What the container said, whatever its status: an error of the model is an answer too.
+
+    `body` comes in pieces only where the container sent it in pieces and the asker said it can take them.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)  # lower-case names
+    body: bytes | AsyncIterator[bytes] = b""
+
+
+class NoAnswerError(ConnectionError):
+    """The container is not there, or went away before it answered. `sent` says whether it may have seen the request."""
+
+    def __init__(self, text: str, *, sent: bool) -> None:
+        super().__init__(text)
+        self.sent = sent
+
+
+class Serving(Protocol):
+    """Asks runs. Use it from one event loop; requests to one run may be in flight at once, in any number.
+
+    `ask` raises NoAnswerError, and TimeoutError after `seconds` without the beginning of an answer.
+    """
+
+    async def ask(self, run: str, request: ModelRequest, *, seconds: float, streams: bool = False) -> ModelAnswer: ...
+
+    async def ping(self, run: str) -> bool:
+        """Whether the container says it is healthy: GET /ping answers 200. False while it is not up yet."""
+        ...
+
+    def forget(self, run: str) -> None:
+        """Close what is open to a run that is no longer asked."""
+        ...
+
+    async def close(self) -> None: ...
