@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import platform
 import select
 import subprocess
 import sys
@@ -93,6 +94,31 @@ def test_the_note_tells_what_was_asked_and_what_runs(images: LocalImages) -> Non
 @pytest.mark.parametrize("tag", [":3.0-5", ":3.0-5-cpu-py3", ":latest", "", "@sha256:00"])
 def test_there_is_no_note_when_nothing_else_was_asked(images: LocalImages, tag: str) -> None:
     assert images.resolve(f"246618743249.dkr.ecr.us-west-2.amazonaws.com/sagemaker-xgboost{tag}").note == ""
+
+
+@pytest.mark.parametrize("tag", ["0.20.0-cpu-py3", "0.23-1-cpu-py3", "1.0-1-cpu-py3", "1.2-1-cpu-py3", "1.4-2-cpu-py3"])
+def test_every_released_tag_of_scikit_learn_resolves_and_says_what_runs(images: LocalImages, tag: str) -> None:
+    image = images.resolve(f"246618743249.dkr.ecr.us-west-2.amazonaws.com/sagemaker-scikit-learn:{tag}")
+
+    assert image.name.startswith("scikit-learn-")
+    assert image.note == f"sagemaker-scikit-learn {tag.removesuffix('-cpu-py3')} asked, {image.version} runs"
+
+
+def test_what_is_published_as_sources_is_built_apart_from_the_wheels() -> None:
+    wheels, sources = build._parted(build.lock_of("scikit-learn"))
+
+    assert sources.startswith("sagemaker-training==")
+    assert build.packages_of(wheels) == [
+        name for name in build.packages_of(build.lock_of("scikit-learn")) if not name.startswith("sagemaker-training")
+    ]
+
+
+@pytest.mark.parametrize("name", list(Images.read().recipes))
+def test_what_a_row_says_it_runs_is_what_its_lock_has(name: str) -> None:
+    runs = {row.runs for row in Images.read().rows if row.environment == name}
+    locked = {package.partition("==")[2] for package in build.packages_of(build.lock_of(name))}
+
+    assert runs <= locked | {platform.python_version()}
 
 
 @pytest.mark.parametrize(

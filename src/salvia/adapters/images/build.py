@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import shutil
 import ssl
 import subprocess
@@ -32,6 +33,12 @@ if os.getppid() == int(sys.argv[2]):
 """
 _LAYOUT = "1"  # changes when environments are built differently from the same lock
 _COMPLAINT = 1500  # characters of uv's complaint that are passed on
+# AWS publishes these as sources only. Their one part in C would answer gethostname() with the name of the instance, which a
+# sandbox does by itself; so they are built with a compiler that does nothing, since a user's machine may have none, and a
+# module stands in for that part.
+_FROM_SOURCE = ("sagemaker-training",)
+_NO_COMPILER = {"CC": "true", "CXX": "true", "LDSHARED": "true"}
+_STANDS_IN = {"gethostname.py": '"""Host names here are those of the instances already: there is nothing to load."""\n'}
 
 
 class BuildError(RuntimeError):
@@ -94,13 +101,30 @@ def _fill(folder: Path, lock: str, say: Callable[[str], None]) -> None:
     packages = packages_of(lock)
     say(f"installing {len(packages)} packages: {', '.join(packages)}")
     _uv("venv", "--quiet", "--relocatable", "--no-project", "--python", _interpreter(), str(folder))
-    requirements = folder / "requirements.txt"
-    requirements.write_text(lock, encoding="utf-8")
-    python = folder / "bin/python"
-    options = ("--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--compile-bytecode")
-    _uv("pip", "install", *options, "--python", str(python), "-r", str(requirements))
-    (_site_packages(folder) / "salvia.pth").write_text(f"{CODE_PATH}\n")
+    built, sources = _parted(lock)
+    _install(folder, "requirements.txt", built, "--only-binary", ":all:")
+    site = _site_packages(folder)
+    if sources:
+        # In this environment, whose setuptools the lock names; and past uv's cache, where others would find what was made.
+        _install(folder, "sources.txt", sources, "--no-build-isolation", "--no-cache", **_NO_COMPILER)
+        for name, text in _STANDS_IN.items():
+            (site / name).write_text(text)
+    (site / "salvia.pth").write_text(f"{CODE_PATH}\n")
     (folder / "built.json").write_text(json.dumps({"python": sys.version, "packages": packages}))
+
+
+def _parted(lock: str) -> tuple[str, str]:
+    """What has wheels, and what is built from sources; each a requirements file."""
+    entries = re.split(r"\n(?=\S)", lock.strip())
+    sources = [entry for entry in entries if entry.partition("==")[0] in _FROM_SOURCE]
+    return "\n".join(entry for entry in entries if entry not in sources), "\n".join(sources)
+
+
+def _install(folder: Path, name: str, requirements: str, *options: str, **variables: str) -> None:
+    file = folder / name
+    file.write_text(f"{requirements}\n", encoding="utf-8")
+    fixed = ("--quiet", "--no-deps", "--require-hashes", "--compile-bytecode", "--python", str(folder / "bin/python"))
+    _uv("pip", "install", *fixed, *options, "-r", str(file), **variables)
 
 
 def uv_environment(outer: Mapping[str, str]) -> dict[str, str]:
@@ -130,7 +154,7 @@ def _site_packages(folder: Path) -> Path:
     return next(folder.glob("lib/python3.*/site-packages"))
 
 
-def _uv(*arguments: str) -> None:
+def _uv(*arguments: str, **variables: str) -> None:
     # Not the user's uv.toml: it is about their projects. The environment counts: it names mirrors and proxies.
     command = [uv.find_uv_bin(), *arguments, "--no-config"]
     done = subprocess.run(
@@ -138,7 +162,7 @@ def _uv(*arguments: str) -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        env=uv_environment(os.environ),
+        env=uv_environment(os.environ) | variables,
         umask=0o022,
         check=False,
     )

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from salvia.base.errors import InUse, ValidationError
-from salvia.ports.images import Readiness
+from salvia.ports.images import Image, Readiness
 from salvia.ports.metrics import Sample
 from salvia.ports.objects import Placement
+from salvia.services.sagemaker.training import container
 from tests import fakes
 from tests.services.sagemaker.training.conftest import Bench, channel
 
@@ -227,6 +228,16 @@ async def test_an_unknown_image_fails_and_says_what_to_do(bench: Bench) -> None:
         job.status["FailureReason"]
         == "ClientError: No environment here can run unknown: use a built-in algorithm's image."
     )
+
+
+async def test_an_image_without_a_program_to_train_with_fails_unless_the_request_names_one(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench.world.images, "resolve", lambda uri: Image(uri, "python", {}))
+    await bench.create()
+    job = await bench.ended()
+
+    assert (job.state, job.status["FailureReason"]) == ("Failed", container.NO_PROGRAM)
 
 
 async def test_a_job_waits_while_its_image_is_prepared(bench: Bench) -> None:

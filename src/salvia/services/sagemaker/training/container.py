@@ -19,6 +19,15 @@ from salvia.services.sagemaker.runs.channels import input_data_config
 from salvia.services.sagemaker.runs.cluster import Host, addresses, resource_config
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+NO_PROGRAM = (
+    "ClientError: CannotStartContainerError. Please make sure the container can be run with 'docker run <image> train': "
+    "this image has no program of that name. Name one in AlgorithmSpecification.ContainerEntrypoint."
+)
+
+
+def can_train(job: Record, image: Image) -> bool:
+    """Whether there is a program to start: the request's own, or the image's."""
+    return bool(job.spec["AlgorithmSpecification"].get("ContainerEntrypoint")) or "train" in image.entry_points
 
 
 def run_name(job: Record, host: Host, attempt: int | None = None) -> str:

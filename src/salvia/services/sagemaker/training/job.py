@@ -128,6 +128,8 @@ class TrainingJob(Resource):
             image = self.world.images.resolve(job.spec["AlgorithmSpecification"]["TrainingImage"])
         except UnknownImageError as error:
             return self.finish(job, "Failed", reason=f"ClientError: {error}")
+        if not container.can_train(job, image):
+            return self.finish(job, "Failed", reason=container.NO_PROGRAM)
         missing = [host for host, run in zip(hosts, runs, strict=True) if run is None]
         if missing:
             return await self.begin(job, image, hosts, missing)
