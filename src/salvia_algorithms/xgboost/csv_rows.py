@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from salvia_algorithms.xgboost.files import DataFile
+from salvia_algorithms.files import DataFile
 from salvia_algorithms.xgboost.rows import Floats, Rows
 from salvia_container.failure import UserError
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from salvia_algorithms.files import DataFile, channel_files, piped
 from salvia_algorithms.xgboost import csv_rows, libsvm_rows, parquet_rows, recordio_rows
 from salvia_algorithms.xgboost.channels import CSV, LIBSVM, PARQUET, Channel
-from salvia_algorithms.xgboost.files import DataFile, channel_files, piped
 from salvia_algorithms.xgboost.rows import Rows, stack
 from salvia_container import log
 from salvia_container.failure import UserError

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from salvia_algorithms.xgboost.files import DataFile
+from salvia_algorithms.files import DataFile
 from salvia_algorithms.xgboost.rows import Rows
 from salvia_container.failure import UserError
 

@@ -1,6 +1,6 @@
 """recordio-protobuf files: features and label under the key "values"; sparse records stay sparse."""
 
-from salvia_algorithms.xgboost.files import DataFile
+from salvia_algorithms.files import DataFile
 from salvia_algorithms.xgboost.rows import Rows
 from salvia_container import recordio
 from salvia_container.failure import UserError

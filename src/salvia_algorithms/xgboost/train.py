@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import xgboost as xgb
 
-from salvia_algorithms.xgboost import channels, data, distributed, files, folds, hyperparameters
+from salvia_algorithms.xgboost import channels, data, distributed, folds, hyperparameters
 from salvia_algorithms.xgboost.boosting import History, line
+from salvia_algorithms.xgboost.duplicates import warn_of_duplicates
 from salvia_algorithms.xgboost.fitting import Job, fit
 from salvia_algorithms.xgboost.rows import Rows, stack
 from salvia_container import log
@@ -66,7 +67,7 @@ def _load(
     most = given.get("nthread", cpus())
     found = {name: data.files_of(environment, channel) for name, channel in read.items()}
     if "validation" in read and not read["train"].pipe:
-        files.warn_of_duplicates(found["train"], found["validation"])
+        warn_of_duplicates(found["train"], found["validation"])
     rows = {
         name: data.read(channel, found[name], csv_weights=given.get("csv_weights") == 1, threads=most)
         for name, channel in read.items()

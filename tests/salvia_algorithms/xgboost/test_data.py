@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 import scipy.sparse as sp
 
+from salvia_algorithms.files import channel_files
 from salvia_algorithms.xgboost import data
 from salvia_algorithms.xgboost.channels import CSV, LIBSVM, PARQUET, RECORDIO, Channel
-from salvia_algorithms.xgboost.files import channel_files, warn_of_duplicates
+from salvia_algorithms.xgboost.duplicates import warn_of_duplicates
 from salvia_algorithms.xgboost.rows import Rows
 from salvia_container import recordio
 from salvia_container.failure import UserError

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from salvia_algorithms import meeting
 from salvia_algorithms.xgboost import distributed
 from salvia_container.failure import PlatformError, UserError
 
@@ -46,7 +47,7 @@ def test_hosts_without_any_data_all_fail_with_the_reason() -> None:
 
 
 def test_jobs_that_share_their_addresses_and_ports_do_not_meet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(distributed, "_ports", lambda _job: [21_901, 21_902])
+    monkeypatch.setattr(meeting, "ports_of", lambda _job: [21_901, 21_902])
     hosts = ("127.0.33.1", "127.0.33.2")
     found: dict[str, dict[str, distributed.Cluster | Exception]] = {}
     jobs = [

@@ -53,16 +53,3 @@ def piped(fifo: Path) -> list[DataFile]:
     """What one epoch of a pipe holds: the channel's objects, one after the other. Blocks until the writer is done."""
     content = fifo.read_bytes() if fifo.exists() else b""
     return [DataFile(fifo, fifo.name, pa.py_buffer(content))] if content else []
-
-
-def warn_of_duplicates(train: list[DataFile], validation: list[DataFile]) -> None:
-    """Warns where both channels hold a file of the same name and size: the score would be that of known rows."""
-    sizes = {file.name: (file, file.path.stat().st_size) for file in train}
-    for file in validation:
-        twin, size = sizes.get(file.name, (file, -1))
-        if size == file.path.stat().st_size:
-            log.warning(
-                f"Suspected identical files found. ({twin.path} and {file.path} with same size {size} bytes). "
-                "Note: Duplicate data in the training set and validation set is usually not intentional and can "
-                "impair the validity of the model evaluation by the validation score."
-            )
