@@ -12,7 +12,7 @@ them are read and written as one array; all other rows go through a plain parser
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -47,6 +47,30 @@ def read(data: bytes | memoryview) -> Records:
     while offset < len(view):
         offset = _read_run(view, offset, rows)
     return rows.gather()
+
+
+def stream(pieces: Iterable[bytes | memoryview]) -> Iterator[Records]:
+    """Decodes a file that comes in pieces, however they are cut: the rows that are whole by then, a block a piece.
+
+    Memory is that of a piece and its rows, and of the longest record. May raise Malformed, naming the record of the whole
+    file where it is known.
+    """
+    rest = b""
+    before = 0
+    for piece in pieces:
+        data = b"".join((rest, piece)) if rest else piece
+        view = memoryview(data).cast("B")
+        rows = _Rows(before)
+        offset = 0
+        while _is_whole(view, offset):
+            offset = _read_run(view, offset, rows)
+        rest = bytes(view[offset:])
+        if rows.blocks:
+            before += rows.count
+            yield rows.gather()
+    if rest:
+        _payload(memoryview(rest), 0)
+        raise Malformed(f"truncated record {before + 1}")
 
 
 def write_dense(features: Floats, label: Floats | None = None) -> bytes:
@@ -89,6 +113,7 @@ class _Tensor:
 class _Rows:
     """Blocks of rows in file order; labels are kept beside them, for each row or for none."""
 
+    before: int = 0  # rows of the same file that came earlier, for messages
     blocks: list[tuple[Floats, npt.NDArray[np.int64] | None, int]] = field(default_factory=list)
     labels: list[Floats] = field(default_factory=list)
     count: int = 0
@@ -103,7 +128,9 @@ class _Rows:
             return self.add_dense(tensor.values.reshape(1, -1), label)
         keys = tensor.keys if tensor.keys is not None else np.empty(0, np.int64)
         if len(keys) != len(tensor.values):
-            raise Malformed(f"record {self.count + 1} has {len(tensor.values)} values for {len(keys)} keys")
+            raise Malformed(
+                f"record {self.before + self.count + 1} has {len(tensor.values)} values for {len(keys)} keys"
+            )
         width = max(tensor.width, int(keys.max()) + 1 if len(keys) else 0)
         self.blocks.append((tensor.values, keys, width))
         self._add_label(label, 1)
@@ -144,7 +171,7 @@ class _Rows:
 def _read_run(view: memoryview, offset: int, rows: _Rows) -> int:
     """Reads one record and every following one that has the same skeleton; returns the offset behind them."""
     payload = _payload(view, offset)
-    features, label = _record(payload, rows.count + 1)
+    features, label = _record(payload, rows.before + rows.count + 1)
     stride = 8 + -(-len(payload) // 4) * 4
     fast = features.at >= 0 and features.values.size and features.keys is None and (label is None or label.at >= 0)
     if not fast or (label is not None and label.values.size != 1):
@@ -183,13 +210,21 @@ def _same_skeleton(view: memoryview, offset: int, stride: int, holes: list[tuple
     return frames[:length]
 
 
+def _is_whole(view: memoryview, offset: int) -> bool:
+    """Whether all of the frame at `offset` is there. What is no frame counts as whole: reading it says what is wrong."""
+    if len(view) - offset < 8:
+        return False
+    magic, length = struct.unpack_from("<II", view, offset)
+    return bool(magic != MAGIC) or offset + 8 + -(-length // 4) * 4 <= len(view)
+
+
 def _payload(view: memoryview, offset: int) -> memoryview:
     if len(view) - offset < 8:
         raise Malformed(f"truncated record header at byte {offset}")
     magic, length = struct.unpack_from("<II", view, offset)
     if magic != MAGIC:
         raise Malformed(f"no RecordIO magic number at byte {offset}")
-    if offset + 8 + length > len(view):
+    if offset + 8 + -(-length // 4) * 4 > len(view):
         raise Malformed(f"truncated record at byte {offset}")
     return view[offset + 8 : offset + 8 + length]
 

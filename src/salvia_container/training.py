@@ -80,6 +80,14 @@ def cpus() -> int:
     return len(os.sched_getaffinity(0))
 
 
+def memory() -> int:
+    """Bytes of memory this instance has: SM_MEMORY_BYTES when the platform set it, else what the machine has."""
+    share = os.environ.get("SM_MEMORY_BYTES", "")
+    if share.isdigit() and int(share) > 0:
+        return int(share)
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def gpus() -> int:
     """GPUs of this instance, by their device files."""
     return len([entry for entry in os.listdir("/dev") if entry.startswith("nvidia") and entry[6:].isdigit()])

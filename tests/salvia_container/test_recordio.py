@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from salvia_container.recordio import MAGIC, Malformed, Records, read, write_dense, write_sparse
+from salvia_container.recordio import MAGIC, Malformed, Records, read, stream, write_dense, write_sparse
 
 # What google.protobuf makes of records with these features; all but BARE have the label 3.
 LABEL = "12120a0676616c756573120812060a0400004040"
@@ -124,6 +124,7 @@ def test_some_labels_are_not_enough() -> None:
         (b"1,2,3,4,5,6", "no RecordIO magic number at byte 0"),
         (file(FLOAT32) + b"\0\0\0\0\0", "truncated record header at byte 52"),
         (file(FLOAT32)[:-8], "truncated record at byte 0"),
+        (file(NAMED)[:-1], "truncated record at byte 0"),
         (frame(b"\xff\xff"), "record 1 is not a protobuf Record"),
         (frame(b"\x1a\x01a"), "record 1 has no features"),
         (file(FLOAT32[:-2] + "40") + frame(b"\x0a\x7f"), "record 2 is not a protobuf Record"),
@@ -136,3 +137,28 @@ def test_what_is_malformed_is_refused_with_its_place(content: bytes, message: st
 
 def test_an_empty_file_has_no_rows() -> None:
     assert read(b"").features.shape == (0, 0)
+
+
+@pytest.mark.parametrize("size", [1, 7, 52, 60, 1000])
+def test_a_file_in_pieces_gives_the_same_rows_however_it_is_cut(size: int) -> None:
+    content = file(FLOAT32, SHAPED, FLOAT32, FLOAT32, NAMED)
+    pieces = [content[start : start + size] for start in range(0, len(content), size)]
+
+    blocks = list(stream(pieces))
+
+    assert [row for block in blocks for row in dense(block)] == dense(read(content))
+    assert [float(label) for block in blocks if block.label is not None for label in block.label] == [3.0] * 5
+
+
+def test_a_piece_that_ends_within_a_record_is_named() -> None:
+    content = file(FLOAT32, FLOAT32)
+
+    with pytest.raises(Malformed, match="truncated record"):
+        list(stream([content[:60], content[60:-4]]))
+
+
+def test_a_bad_record_is_counted_over_all_pieces() -> None:
+    bad = frame(bytes.fromhex(LABEL))
+
+    with pytest.raises(Malformed, match="record 3 has no features"):
+        list(stream([file(FLOAT32), file(FLOAT32), bad]))

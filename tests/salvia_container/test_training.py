@@ -82,3 +82,11 @@ def test_threads_are_the_share_of_the_instance(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setenv("OMP_NUM_THREADS", "")
     assert training.cpus() >= 1
+
+
+def test_memory_is_the_share_of_the_instance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SM_MEMORY_BYTES", "1000")
+    assert training.memory() == 1000
+
+    monkeypatch.delenv("SM_MEMORY_BYTES")
+    assert training.memory() > 1000

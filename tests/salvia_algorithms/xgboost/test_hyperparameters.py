@@ -2,7 +2,8 @@
 
 import pytest
 
-from salvia_algorithms.xgboost.hyperparameters import ALIASES, TABLE, Interval, idle, validate
+from salvia_algorithms.interval import Interval
+from salvia_algorithms.xgboost.hyperparameters import ALIASES, TABLE, idle, validate
 from salvia_container.failure import UserError
 
 # name: a value it takes, as typed, and one it refuses

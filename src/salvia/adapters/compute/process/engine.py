@@ -220,6 +220,7 @@ def _variables(environment: Environment, spec: RunSpec) -> dict[str, str]:
         "MKL_NUM_THREADS": threads,
         "NUMEXPR_NUM_THREADS": threads,
         "SM_NUM_CPUS": threads,
+        "SM_MEMORY_BYTES": str(spec.memory),
         **spec.variables,
     }
 
