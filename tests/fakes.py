@@ -117,7 +117,7 @@ class FakeImages:
     def resolve(self, uri: str) -> Image:
         if "unknown" in uri:
             raise UnknownImageError(f"No environment here can run {uri}: use a built-in algorithm's image.")
-        return Image(uri, "python", {"train": ("train",)}, {"FROM_IMAGE": "1"})
+        return Image(uri, "python", {"train": ("train",), "serve": ("serve",)}, {"FROM_IMAGE": "1"})
 
     async def prepare(self, image: Image) -> Readiness:
         return self.readiness

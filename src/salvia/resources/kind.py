@@ -37,6 +37,7 @@ class Resource:
     stopping_status: ClassVar[str] = "Stopping"
     absent: ClassVar[tuple[str, str]] = ("ResourceNotFound", "{noun} {name} does not exist.")
     taken: ClassVar[str] = "{noun} {name} already exists ({arn})"
+    taken_error: ClassVar[type[AwsError]] = InUse
     recorded: ClassVar[frozenset[str]] = frozenset()  # verbs ("Update") that store and echo, and change nothing
     uses_machine: ClassVar[bool] = False  # queues for the machine's CPUs and memory while unsettled
     arn_member: ClassVar[str] = ""  # these three are derived unless stated
@@ -181,11 +182,13 @@ class Resource:
         record = await self.world.table.get(self.noun, call.account, call.region, key)
         if record is None:
             code, phrase = self.absent
-            raise AwsError(phrase.format(noun=self.noun, name=self.identity.name(call.params)), code=code)
+            arn = self.identity.arn(Scope(call.account, call.region), key)
+            raise AwsError(phrase.format(noun=self.noun, name=self.identity.name(call.params), arn=arn), code=code)
         return record
 
     def _taken(self, request: Mapping[str, Any], arn: str) -> AwsError:
-        return InUse(self.taken.format(noun=self.noun, name=self.identity.name(request), arn=arn))
+        sentence = self.taken.format(noun=self.noun, name=self.identity.name(request), arn=arn)
+        return self.taken_error(sentence)
 
     async def _wish(self, call: Call, change: Callable[[Record], Awaitable[None]]) -> Answer:
         """Apply `change` to the record and save it; to the newest one again when another request saved first."""

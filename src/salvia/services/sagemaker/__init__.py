@@ -2,12 +2,13 @@
 
 from salvia.resources.service import Service
 from salvia.resources.tags import add_tags, delete_tags, list_tags
+from salvia.services.sagemaker.hosting.model import Model
 from salvia.services.sagemaker.search import search
 from salvia.services.sagemaker.training.job import TrainingJob
 
 SERVICE = Service(
     "sagemaker",
-    kinds=(TrainingJob,),
+    kinds=(TrainingJob, Model),
     operations={
         "AddTags": add_tags,
         "DeleteTags": delete_tags,

@@ -69,14 +69,14 @@ async def items_of(objects: Objects, channel: dict[str, Any], hosts: list[Host],
 async def _listed(objects: Objects, source: dict[str, Any]) -> list[Item]:
     bucket, key = bucket_and_key(source["S3Uri"])
     if source["S3DataType"] == "S3Prefix":
-        return await _below(objects, bucket, key)
+        return await below(objects, bucket, key)
     text = _text(await objects.get(bucket, key), source["S3Uri"])
     if source["S3DataType"] == "ManifestFile":
         return _manifest(text, source["S3Uri"])
     return [Item(bucket, key, key.rpartition("/")[2]), *_augmented(text, source)]
 
 
-async def _below(objects: Objects, bucket: str, prefix: str) -> list[Item]:
+async def below(objects: Objects, bucket: str, prefix: str) -> list[Item]:
     found: list[Item] = []
     after = ""
     while True:
