@@ -24,12 +24,14 @@ from salvia.adapters.images.local import LocalImages
 from salvia.adapters.logs.store import FileLogStore
 from salvia.adapters.metrics.sqlite import SqliteMetrics
 from salvia.adapters.objects.files import FileObjects
+from salvia.adapters.surrogate.process import ProcessSurrogate
 from salvia.adapters.table.sqlite import SqliteTable
 from salvia.base.call import Call, Caller, Reply
 from salvia.base.clock import Clock, SystemClock
 from salvia.control.loop import Loop
 from salvia.model.load import Models
 from salvia.model.shapes import ServiceModel
+from salvia.ports.table import Record
 from salvia.resources.derive import Derived
 from salvia.resources.kind import Resource, derived
 from salvia.resources.service import Service
@@ -83,27 +85,19 @@ class Server:
             logs=self.logs.runs,
             metrics=self.metrics,
         )
+        self.surrogate = ProcessSurrogate()
         self.authority = Authority(settings.data / "ca")
-        self.world.parts |= {
-            "endpoint_url": url,
-            "log_store": self.logs,
-            "metric_data": self.metrics,
-            "access_keys": self.credentials,
-            "assumed_caller": assumed_caller,
-            "session_policy": session_policy,
-            "execution_caller": self._execution_caller,
-            "ca_bundle": self.authority.write_bundle(os.environ),
-        }
+        self.world.parts |= self._parts()
         embedded = isinstance(self.objects, FileObjects)
-        if embedded:
-            self.world.parts["object_store"] = self.objects.store
-            self.world.parts["bucket_policy"] = s3.bucket_policies(self.objects.store)
-        else:
-            self.world.parts["bucket_policy"] = self.objects.bucket_policy
-            self.world.parts["bucket_owner"] = self.objects.bucket_owner
         kinds = [kind(self.world, self.models.service(service.name)) for service in SERVICES for kind in service.kinds]
         self.world.kinds |= {kind.noun: kind for kind in kinds}
-        self.loop = Loop(self.table, self.world.kinds, self.clock, f"{socket.gethostname()}-{url.rpartition(':')[2]}")
+        self.loop = Loop(
+            self.table,
+            self.world.kinds,
+            self.clock,
+            f"{socket.gethostname()}-{url.rpartition(':')[2]}",
+            changed=self._tell_owner,
+        )
         self.world.wake = self.loop.wake
         self.world.look = self._look
         authorize = self.world.parts["authorize"] = authorizer(self.world)
@@ -119,6 +113,27 @@ class Server:
             stop=self._stop,
         )
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def _parts(self) -> dict[str, Any]:
+        """What services give each other, and ports of one service only."""
+        parts: dict[str, Any] = {
+            "endpoint_url": self.url,
+            "log_store": self.logs,
+            "metric_data": self.metrics,
+            "surrogate": self.surrogate,
+            "access_keys": self.credentials,
+            "assumed_caller": assumed_caller,
+            "session_policy": session_policy,
+            "execution_caller": self._execution_caller,
+            "ca_bundle": self.authority.write_bundle(os.environ),
+        }
+        if isinstance(self.objects, FileObjects):
+            parts["object_store"] = self.objects.store
+            parts["bucket_policy"] = s3.bucket_policies(self.objects.store)
+        else:
+            parts["bucket_policy"] = self.objects.bucket_policy
+            parts["bucket_owner"] = self.objects.bucket_owner
+        return parts
 
     def _answers(self, service: Service) -> dict[str, Answers]:
         """{"CreateTrainingJob": callable, ...}: the verbs of its nouns, and its operations with the world given."""
@@ -138,6 +153,7 @@ class Server:
         self.loop.stop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.compute.close()
+        await self.surrogate.close()
         await self.metrics.close()
         await self.logs.stop()
         closing = self.objects.close()
@@ -162,6 +178,15 @@ class Server:
 
     def _look(self, kind: str, account: str, region: str, key: str) -> None:
         self._spawn(self._due_now(kind, account, region, key))
+
+    def _tell_owner(self, record: Record) -> None:
+        if record.owner:
+            self._spawn(self._owner_due_now(record.owner))
+
+    async def _owner_due_now(self, arn: str) -> None:
+        owner = await self.table.find(arn)
+        if owner is not None and owner.due is not None:
+            await self._due_now(owner.kind, owner.account, owner.region, owner.key)
 
     async def _due_now(self, kind: str, account: str, region: str, key: str) -> None:
         record = await self.table.get(kind, account, region, key)

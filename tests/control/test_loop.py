@@ -476,3 +476,24 @@ async def test_a_long_step_keeps_its_lease(
         assert not await table.claim(clock.now(), "another", clock.now() + LEASE)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_record_in_a_new_state_is_told_of_once_it_is_saved(table: SqliteTable, clock: SetClock) -> None:
+    told: list[tuple[str, str]] = []
+    stored_states = []
+
+    async def twice(record: Record) -> float | None:
+        stored_states.append((await seen(table)).state)
+        record.state, delay = ("Training", 0.0) if not record.state else ("Completed", None)
+        return delay
+
+    await stored(table)
+    loop = Loop(
+        table, {"Job": Kind(twice)}, clock, "worker", changed=lambda record: told.append((record.key, record.state))
+    )
+    async with running(loop):
+        while len(told) < 2:  # noqa: ASYNC110 - what it waits for is what is tested
+            await asyncio.sleep(0.001)
+
+    assert told == [("one", "Training"), ("one", "Completed")]
+    assert stored_states == ["", "Training"]

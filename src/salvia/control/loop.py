@@ -39,7 +39,8 @@ class Loop:
     """Reconciles the due records of `kinds`, each by one worker at a time.
 
     `worker` names this server among those that share the table; one that starts again under the same name takes up at
-    once what its former life had leased. Kinds that are not in `kinds` are left to servers that know them.
+    once what its former life had leased. Kinds that are not in `kinds` are left to servers that know them. `changed` is told of
+    every record that has come to another state, when that is saved: who owns it may have something to do now.
     """
 
     def __init__(
@@ -49,9 +50,11 @@ class Loop:
         clock: Clock,
         worker: str,
         backoff: Backoff | None = None,
+        changed: Callable[[Record], None] | None = None,
     ) -> None:
         self._table, self._kinds, self._clock, self._worker = table, kinds, clock, worker
         self._backoff = backoff or Backoff()
+        self._changed = changed
         self._bell = asyncio.Event()
         self._stopping = False
         self._steps: dict[_Key, asyncio.Task[None]] = {}
@@ -138,6 +141,8 @@ class Loop:
         record.due = None if after is None else self._promise(after)
         if not await self._table.save_fact(record, self._worker):
             log.info("%s: it is gone, or another server took over; this step is dropped", record.arn)
+        elif self._changed is not None and record.state != before[0]:
+            self._changed(record)
         self._backoff.succeeded(key)
 
     async def _give_back(self) -> None:

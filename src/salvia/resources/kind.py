@@ -199,3 +199,16 @@ class Resource:
             if await self.world.table.save_wish(record):
                 self.world.wake()
                 return self.view(record)
+
+
+async def halt(kind: Resource, account: str, region: str, key: str) -> None:
+    """Wish that a record stop, for behaviour that ends other nouns; nothing happens to one that is gone or has settled."""
+    while True:
+        record = await kind.world.table.get(kind.noun, account, region, key)
+        if record is None or record.state not in kind.unsettled or record.wanted == "stopped":
+            return
+        record.wanted = "stopped"
+        record.modified = record.due = kind.world.clock.now()
+        if await kind.world.table.save_wish(record):
+            kind.world.wake()
+            return

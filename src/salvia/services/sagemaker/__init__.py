@@ -5,14 +5,21 @@ from salvia.resources.tags import add_tags, delete_tags, list_tags
 from salvia.services.sagemaker.hosting.model import Model
 from salvia.services.sagemaker.search import search
 from salvia.services.sagemaker.training.job import TrainingJob
+from salvia.services.sagemaker.tuning.job import HyperParameterTuningJob
+from salvia.services.sagemaker.tuning.listing import list_trials
 
 SERVICE = Service(
     "sagemaker",
-    kinds=(TrainingJob, Model),
+    kinds=(
+        TrainingJob,
+        HyperParameterTuningJob,
+        Model,
+    ),
     operations={
         "AddTags": add_tags,
         "DeleteTags": delete_tags,
         "ListTags": list_tags,
+        "ListTrainingJobsForHyperParameterTuningJob": list_trials,
         "Search": search,
     },
 )

@@ -106,6 +106,8 @@ class TrainingJob(Resource):
         shown = super().view(record)
         shown["ModelArtifacts"] = {"S3ModelArtifacts": model_uri(record)}
         shown["SecondaryStatus"] = record.status.get("SecondaryStatus", "Starting")
+        if ":hyper-parameter-tuning-job/" in record.owner:
+            shown["TuningJobArn"] = record.owner
         if shown["TrainingJobStatus"] == "Stopping":
             shown["SecondaryStatus"] = "Stopping"
         return shown

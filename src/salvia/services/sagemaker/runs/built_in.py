@@ -1,0 +1,28 @@
+"""What the built-in algorithms' packages say of themselves, as data: their code is never loaded here."""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from salvia.ports.metrics import MetricDefinition
+
+
+@dataclass(frozen=True, slots=True)
+class AlgorithmMetric:
+    """A metric that the platform attaches by itself; `better` is Maximize or Minimize."""
+
+    definition: MetricDefinition
+    better: str
+
+
+@cache
+def metrics_of(algorithm: str) -> tuple[AlgorithmMetric, ...]:
+    """`algorithm` is the package's name in salvia_algorithms; "" has none."""
+    if not algorithm:
+        return ()
+    document = json.loads(files("salvia_algorithms").joinpath(algorithm, "metrics.json").read_text())
+    return tuple(
+        AlgorithmMetric(MetricDefinition(metric["name"], metric["regex"]), metric.get("better", "Minimize"))
+        for metric in document["metrics"]
+    )
