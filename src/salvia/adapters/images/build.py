@@ -21,8 +21,8 @@ import uv
 import salvia_container
 
 CODE_PATH = "/opt/salvia"  # where a sandbox shows salvia_container and salvia_algorithms
-# What `python -c` runs to become uv, on a leash: a server that is killed must not leave a uv behind that goes on writing
-# where the next one cleans up.
+# What `python -c` runs to become uv or a compiler, on a leash: a server that is killed must not leave one behind that goes
+# on writing where the next one cleans up.
 _LEASHED = """\
 import os, sys
 sys.path.insert(0, sys.argv[1])
@@ -50,6 +50,12 @@ def lock_of(name: str) -> str:
     return (resources.files(__package__) / "environments" / f"{name}.txt").read_text(encoding="utf-8")
 
 
+def compiled_of(name: str) -> list[str]:
+    """The modules whose functions are compiled when the environment is built, so that no job waits for a compiler."""
+    listed = resources.files(__package__) / "environments" / f"{name}.compiled"
+    return listed.read_text(encoding="utf-8").split() if listed.is_file() else []
+
+
 def packages_of(lock: str) -> list[str]:
     return [line.split()[0] for line in lock.splitlines() if "==" in line]
 
@@ -58,7 +64,9 @@ def packages_of(lock: str) -> list[str]:
 def folder_name(name: str) -> str:
     """Says all that the content depends on: what is locked, and the interpreter that it was built with and needs."""
     python = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    parts = (_LAYOUT, sys.version, sys.base_prefix, lock_of(name))
+    code = Path(_code_folder())
+    sources = [(code / module.replace(".", "/")).with_suffix(".py").read_text() for module in compiled_of(name)]
+    parts = (_LAYOUT, sys.version, sys.base_prefix, lock_of(name), *sources)
     return f"{name}-{python}-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:12]}"
 
 
@@ -80,6 +88,7 @@ def build(name: str, environments: Path, say: Callable[[str], None]) -> Path:
         building = environments / f".{final.name}.building-{uuid.uuid4().hex}"
         try:
             _fill(building, lock_of(name), say)
+            _compile(building, compiled_of(name), say)
             building.rename(final)
         finally:
             shutil.rmtree(building, ignore_errors=True)
@@ -127,6 +136,17 @@ def _install(folder: Path, name: str, requirements: str, *options: str, **variab
     _uv("pip", "install", *fixed, *options, "-r", str(file), **variables)
 
 
+def _compile(folder: Path, modules: list[str], say: Callable[[str], None]) -> None:
+    """Imports the modules once: they leave what they compiled in the folder."""
+    if not modules:
+        return
+    say(f"compiling {', '.join(modules)}")
+    code = f"import sys; sys.path.append({_code_folder()!r}); import {', '.join(modules)}"
+    done = _run([str(folder / "bin/python"), "-I", "-c", code])
+    if done.returncode:
+        raise BuildError(f"compiling {', '.join(modules)}: {done.stderr.strip()[-_COMPLAINT:]}")
+
+
 def uv_environment(outer: Mapping[str, str]) -> dict[str, str]:
     """The environment for uv: it downloads no Python, and trusts whom this machine trusts, such as a company's proxy."""
     chosen = {"UV_PYTHON_DOWNLOADS": "never"}
@@ -171,3 +191,15 @@ def _uv(*arguments: str, **variables: str) -> None:
             f"{done.stderr.strip()[-_COMPLAINT:]} (the packages come from PyPI: is it reachable from this machine? "
             "UV_INDEX_URL names a mirror, HTTPS_PROXY a proxy)"
         )
+
+
+def _run(command: list[str]) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [_interpreter(), "-I", "-S", "-c", _LEASHED, _code_folder(), str(os.getpid()), *command],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=uv_environment(os.environ),
+        umask=0o022,
+        check=False,
+    )
