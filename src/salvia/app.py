@@ -9,6 +9,7 @@ import importlib
 import inspect
 import logging
 import os
+import signal
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import uvicorn
+import uvloop
 
 from salvia.adapters.compute.process import Process
 from salvia.adapters.credentials.stored import StoredCredentials
@@ -42,7 +43,8 @@ from salvia.services.iam.authorize import authorizer
 from salvia.services.iam.first_start import ensure_execution_role
 from salvia.settings import Settings
 from salvia.wire.certificates import Authority
-from salvia.wire.proxy import Rules, front_door
+from salvia.wire.listener import Listener
+from salvia.wire.proxy import Rules
 from salvia.wire.server import Wire
 from salvia.wire.tunnel import Upstream, is_loopback
 
@@ -54,12 +56,13 @@ SERVICES: tuple[Service, ...] = (
     logs.SERVICE,
     cloudwatch.SERVICE,
 )
+GRACE_SECONDS = 10.0  # for what is being answered when the server is told to end
 Answers = Callable[[Call], Awaitable[Mapping[str, Any] | Reply]]
 log = logging.getLogger(__name__)
 
 
 class Server:
-    """Every part of one server, joined. It owns what it opens: `start` and `stop` bracket its use."""
+    """Every part of one server, joined. It owns what it opens, until the end of `run`."""
 
     def __init__(self, settings: Settings, url: str, ready: Callable[[str], None]) -> None:
         self.settings, self.url, self.ready = settings, url, ready
@@ -109,8 +112,6 @@ class Server:
             self.clock,
             settings,
             raw={} if embedded else {"s3": self.objects.forward},
-            start=self._start,
-            stop=self._stop,
         )
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -141,6 +142,23 @@ class Server:
         verbs = {name: answer for kind in kinds for name, answer in kind.operations().items()}
         return verbs | {name: partial(operation, self.world) for name, operation in service.operations.items()}
 
+    async def run(self, socket: socket.socket) -> None:
+        """Answer on a listening socket until SIGTERM or SIGINT; a second one does not wait for what is being answered."""
+        listener, ended = Listener(self.wire.handle, self._door()), asyncio.Event()
+
+        def end() -> None:
+            if ended.is_set():
+                listener.cut()
+            ended.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, end)
+        await self._start()
+        await listener.open(socket)
+        await ended.wait()
+        await listener.close(GRACE_SECONDS)
+        await self._stop()
+
     async def _start(self) -> None:
         await self.credentials.ensure_root(self.settings.data)
         await ensure_execution_role(self.world)
@@ -161,7 +179,7 @@ class Server:
             await closing
         await self.table.close()
 
-    def door(self) -> Rules:
+    def _door(self) -> Rules:
         """On this machine's own interface anyone may open tunnels; elsewhere it takes an access key and its secret."""
         return Rules(
             self.authority, None if is_loopback(self.settings.host) else self._may_tunnel, Upstream.of(os.environ)
@@ -225,21 +243,8 @@ def serve(settings: Settings, ready: Callable[[str], None] = log.info) -> None:
     listener = socket.create_server((settings.host, settings.port), backlog=2048, reuse_port=False)
     url = f"http://{settings.host}:{listener.getsockname()[1]}"
     server = Server(settings, url, ready)
-    config = uvicorn.Config(
-        server.wire,
-        http=front_door(server.door()),
-        loop="uvloop",
-        ws="none",
-        lifespan="on",
-        server_header=False,
-        proxy_headers=False,  # X-Forwarded-For is the word of a client, and aws:SourceIp is what policies believe
-        access_log=False,
-        log_config=None,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=10,
-        backlog=2048,
-    )
-    uvicorn.Server(config).run(sockets=[listener])
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(server.run(listener))
 
 
 @dataclass(frozen=True, slots=True)

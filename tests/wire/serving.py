@@ -4,14 +4,13 @@ import asyncio
 import hashlib
 import socket
 import threading
-import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import boto3
-import uvicorn
+import uvloop
 from botocore.config import Config
 
 from salvia.base.call import Call, Caller, FileBody, FilePiece, Reply
@@ -20,6 +19,10 @@ from salvia.base.errors import AccessDenied, AwsError, NotFound
 from salvia.model.load import Models
 from salvia.ports.credentials import Credential
 from salvia.settings import Settings
+from salvia.wire.connection import Handle
+from salvia.wire.incoming import Incoming
+from salvia.wire.listener import Listener
+from salvia.wire.proxy import Rules
 from salvia.wire.server import Wire
 
 ACCESS_KEY, SECRET = "AKIASALVIA0000000000", "the-secret-of-the-tests"
@@ -99,6 +102,24 @@ class Bucket:
         }
 
 
+class NoSource:
+    """Where a body comes from that is there already."""
+
+    def hold(self) -> None:
+        pass
+
+    go_on = consent = hold
+
+
+def whole(body: bytes) -> Incoming:
+    """A body that has arrived."""
+    incoming = Incoming(len(body), NoSource())
+    if body:
+        incoming.feed(body)
+    incoming.end()
+    return incoming
+
+
 async def who(call: Call) -> Mapping[str, Any]:
     return {"Account": call.account, "Arn": call.caller.arn, "UserId": call.caller.user_id}
 
@@ -165,22 +186,44 @@ def make_wire(folder: Path, clock: Clock | None = None, settings: Settings | Non
     )
 
 
+Hook = Callable[[], Awaitable[None]]
+
+
 @contextmanager
-def serving(app: Any, http: Any = "httptools") -> Iterator[str]:
-    """The endpoint of `app` on a port of its own, by uvicorn as the product runs it, in a thread."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, http=http, loop="uvloop", ws="none", log_level="critical", access_log=False)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+def serving(
+    handle: Handle, rules: Rules | None = None, start: Hook | None = None, stop: Hook | None = None
+) -> Iterator[str]:
+    """The endpoint of a server on a port of its own, as the product runs it, in a thread of its own."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    opened, ended = threading.Event(), asyncio.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def serve() -> None:
+        listener = Listener(handle, rules)
+        loops.append(asyncio.get_running_loop())
+        if start is not None:
+            await start()
+        await listener.open(listening)
+        opened.set()
+        await ended.wait()
+        await listener.close(5.0)
+        if stop is not None:
+            await stop()
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve())
+
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    while not server.started:
-        time.sleep(0.005)
+    assert opened.wait(10)
     try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
+        loops[0].call_soon_threadsafe(ended.set)
+        thread.join(10)
+        assert not thread.is_alive()
+        listening.close()
 
 
 def client(service: str, endpoint: str, **options: Any) -> Any:

@@ -21,7 +21,7 @@ Aws = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(make_wire(tmp_path_factory.mktemp("bucket"))) as url:
+    with serving(make_wire(tmp_path_factory.mktemp("bucket")).handle) as url:
         yield url
 
 

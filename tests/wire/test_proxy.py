@@ -1,6 +1,5 @@
 """One port for the API, TLS and tunnels, tried with real sockets and an unmodified boto3."""
 
-import asyncio
 import base64
 import contextlib
 import http.client
@@ -8,19 +7,20 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import boto3
 import pytest
-import uvicorn
-import uvloop
 from botocore.config import Config as BotoConfig
 
 from salvia.wire.certificates import Authority
-from salvia.wire.proxy import Rules, front_door
+from salvia.wire.incoming import Incoming
+from salvia.wire.message import Peer, Response
+from salvia.wire.proxy import Rules
 from salvia.wire.tunnel import Upstream
+from tests.wire.serving import serving as serving_http
 
 IDENTITY = (
     b"<GetCallerIdentityResponse xmlns='https://sts.amazonaws.com/doc/2011-06-15/'><GetCallerIdentityResult>"
@@ -28,19 +28,14 @@ IDENTITY = (
 )
 
 
-async def app(
-    scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
-) -> None:
+async def handle(
+    method: str, raw_path: str, query: str, headers: Mapping[str, str], body: Incoming, peer: Peer
+) -> Response:
     """Tells in the Arn how it was reached."""
-    size, more = 0, True
-    while more:
-        message = await receive()
-        size += len(message.get("body", b""))
-        more = message.get("more_body", False)
-    host = dict(scope["headers"]).get(b"host", b"")
-    arn = b"%s %s %s %d" % (scope["scheme"].encode(), host, scope["raw_path"], size)
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/xml")]})
-    await send({"type": "http.response.body", "body": IDENTITY % arn})
+    size = len(await body.read(1 << 30))
+    scheme = "https" if peer.secure else "http"
+    arn = f"{scheme} {headers.get('host', '')} {raw_path} {size}".encode()
+    return Response(200, {"content-type": "text/xml"}, IDENTITY % arn)
 
 
 class Serving:
@@ -48,25 +43,15 @@ class Serving:
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
-        config = uvicorn.Config(app, http=front_door(rules), lifespan="off", log_level="warning", ws="none")
-        self.server = uvicorn.Server(config)
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self.socket.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.thread = threading.Thread(target=self._run)
-
-    def _run(self) -> None:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(self.server._serve([self.socket]))
+        self.stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        self.thread.start()
+        self.url = self.stack.enter_context(serving_http(handle, self.rules))
+        self.port = int(self.url.rpartition(":")[2])
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.server.should_exit = True
-        self.thread.join(10)
-        assert not self.thread.is_alive()
+        self.stack.close()
 
     def connect(self, to: str, *headers: str) -> tuple[socket.socket, bytes]:
         """A connection after CONNECT, and the head of the answer."""

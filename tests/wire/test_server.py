@@ -20,10 +20,9 @@ from botocore.credentials import Credentials
 from salvia.base.call import Call, FileBody, FilePiece, RawRequest, Reply
 from salvia.base.clock import SystemClock
 from salvia.settings import Settings
-from salvia.wire.asgi import Incoming, Message
 from salvia.wire.message import Response
 from salvia.wire.server import Wire
-from tests.wire.serving import ACCESS_KEY, MODELS, SECRET, OneCredential, allow, make_wire, serving
+from tests.wire.serving import ACCESS_KEY, MODELS, SECRET, OneCredential, allow, make_wire, serving, whole
 
 HOST = "localhost:8321"
 
@@ -39,11 +38,8 @@ def signed(service: str, method: str, url: str, body: bytes = b"", **headers: st
 
 
 async def ask(wire: Wire, method: str, url: str, headers: dict[str, str], body: bytes = b"") -> Response:
-    async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
-
     path, _, query = url.partition("?")
-    return await wire.handle(method, path, query, headers, Incoming(receive, len(body)))
+    return await wire.handle(method, path, query, headers, whole(body))
 
 
 async def ask_json(wire: Wire, target: str, body: bytes, service: str = "sagemaker", **headers: str) -> tuple[int, Any]:
@@ -290,25 +286,6 @@ async def test_refusals_carry_the_origins_headers_too() -> None:
     assert (response.status, response.headers["access-control-allow-origin"]) == (403, "https://page")
 
 
-async def test_the_life_of_the_server_is_passed_on() -> None:
-    seen: list[str] = []
-    events = iter(["lifespan.startup", "lifespan.shutdown"])
-
-    async def note(what: str) -> None:
-        seen.append(what)
-
-    async def receive() -> Message:
-        return {"type": next(events)}
-
-    async def send(message: Message) -> None:
-        seen.append(message["type"])
-
-    wire = answering("s3", "GetObject", never, start=lambda: note("start"), stop=lambda: note("stop"))
-    await wire({"type": "lifespan"}, receive, send)
-
-    assert seen == ["start", "lifespan.startup.complete", "stop", "lifespan.shutdown.complete"]
-
-
 @pytest.mark.parametrize(
     ("path", "headers", "theirs"),
     [
@@ -320,29 +297,13 @@ async def test_the_life_of_the_server_is_passed_on() -> None:
     ],
 )
 async def test_the_fallback_gets_what_no_client_of_aws_asks(path: str, headers: dict[str, str], theirs: bool) -> None:
-    seen: list[str] = []
+    async def page(*_: Any) -> Response:
+        return Response(200, {}, b"for people")
 
-    async def page(scope: Any, receive: Any, send: Any) -> None:
-        seen.append(scope["path"])
+    wire = answering("s3", "ListBuckets", never, fallback=page)
+    response = await ask(wire, "GET", path, {"host": HOST, **headers})
 
-    async def receive() -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: Message) -> None:
-        pass
-
-    raw = [(name.encode(), text.encode()) for name, text in {"host": HOST, **headers}.items()]
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "headers": raw,
-    }
-    await answering("s3", "ListBuckets", never, fallback=page)(scope, receive, send)
-
-    assert bool(seen) is theirs
+    assert (response.body == b"for people") is theirs
 
 
 # --- what only a socket shows ---
@@ -350,7 +311,7 @@ async def test_the_fallback_gets_what_no_client_of_aws_asks(path: str, headers: 
 
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(make_wire(tmp_path_factory.mktemp("bucket"))) as url:
+    with serving(make_wire(tmp_path_factory.mktemp("bucket")).handle) as url:
         yield urlsplit(url).netloc
 
 
@@ -420,7 +381,7 @@ def test_a_header_cannot_be_smuggled_through_a_value() -> None:
     async def get(call: Call) -> dict[str, Any]:
         return {"ContentType": "text/plain\r\nX-Evil: 1", "Body": b"x", "Metadata": {"ö": "ü"}}
 
-    with serving(answering("s3", "GetObject", get)) as url:
+    with serving(answering("s3", "GetObject", get).handle) as url:
         netloc = urlsplit(url).netloc
         connection = http.client.HTTPConnection(netloc)
         connection.request("GET", "/b/k", headers=signed("s3", "GET", "/b/k", host=netloc))
@@ -442,7 +403,7 @@ def test_a_client_that_hangs_up_ends_the_operation() -> None:
         return {}
 
     body = b'{"TrainingJobName":"a"}'
-    with serving(answering("sagemaker", "DescribeTrainingJob", describe)) as url:
+    with serving(answering("sagemaker", "DescribeTrainingJob", describe).handle) as url:
         netloc = urlsplit(url).netloc
         target = {"x_amz_target": "SageMaker.DescribeTrainingJob", "host": netloc}
         connection = send_head(netloc, "POST", "/", signed("sagemaker", "POST", "/", body, **target))
@@ -469,7 +430,7 @@ def test_an_answer_of_unknown_length_comes_in_chunks() -> None:
 
         return Reply(body=pieces())
 
-    with serving(answering("s3", "GetObject", get)) as url:
+    with serving(answering("s3", "GetObject", get).handle) as url:
         netloc = urlsplit(url).netloc
         connection = http.client.HTTPConnection(netloc)
         connection.request("GET", "/b/k", headers=signed("s3", "GET", "/b/k", host=netloc))

@@ -9,6 +9,14 @@ from salvia.wire.files import OpenFile
 Body = bytes | FileBody | OpenFile | AsyncIterator[bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is at the other end of the connection, for aws:SourceIp and aws:SecureTransport; `address` is "" when unknown."""
+
+    address: str = ""
+    secure: bool = False
+
+
 @dataclass(slots=True)
 class Request:
     """What a protocol parses. `path` and `query` are as they came, still percent-encoded.

@@ -2,7 +2,7 @@
 
 Clients that hard-code https://sts.<region>.amazonaws.com reach the API through HTTPS_PROXY: their `CONNECT` to a host of
 AWS is answered by us, under a certificate of our own authority; to any other host it opens a tunnel, untouched. What a
-connection wants is seen in its first bytes; then it is handed to uvicorn, or to the tunnel, and this file is out of the way.
+connection wants is seen in its first bytes; then it is handed to HTTP, or to the tunnel, and this file is out of the way.
 """
 
 import asyncio
@@ -12,13 +12,9 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
-
-from uvicorn.config import Config
-from uvicorn.server import ServerState
+from typing import Any, cast
 
 from salvia.wire.certificates import Authority, is_aws
-from salvia.wire.connection import Connection
 from salvia.wire.tunnel import Pipe, Upstream, is_loopback, open_tunnel
 
 log = logging.getLogger(__name__)
@@ -47,29 +43,13 @@ class Rules:
     upstream: Upstream | None = None
 
 
-def front_door(given: Rules) -> "type[FrontDoor]":
-    """What uvicorn takes as `Config(http=...)`."""
-
-    class Ruled(FrontDoor):
-        rules = given
-
-    return Ruled
-
-
 class FrontDoor(asyncio.Protocol):
-    """A connection whose purpose is not known yet; made by uvicorn for every one it accepts."""
+    """A connection whose purpose is not known yet. `http` makes what answers requests; `connections` are all there are."""
 
-    rules: ClassVar[Rules]
-
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        self._given = config, server_state, app_state, _loop
-        self._connections = cast("set[Any]", server_state.connections)
+    def __init__(self, rules: Rules, http: Callable[[], asyncio.Protocol], connections: set[Any]) -> None:
+        self.rules = rules
+        self._http = http
+        self._connections = connections
         self._received = b""
         self._work: asyncio.Task[None] | None = None
 
@@ -100,14 +80,14 @@ class FrontDoor(asyncio.Protocol):
             self._work.cancel()
 
     def shutdown(self) -> None:
-        """What uvicorn calls on every connection when the server ends."""
+        """The server ends."""
         self._transport.close()
         if self._work:
             self._work.cancel()
 
     def _serve(self) -> None:
         self._leave()
-        http: asyncio.Protocol = Connection(*self._given)
+        http = self._http()
         self._transport.set_protocol(http)
         http.connection_made(self._transport)
         http.data_received(self._received)
@@ -210,7 +190,7 @@ class FrontDoor(asyncio.Protocol):
             self._leave()
         if secured is None or held.lost:
             return
-        http: asyncio.Protocol = Connection(*self._given)
+        http = self._http()
         secured.set_protocol(http)
         http.connection_made(secured)
         if held.data:
@@ -234,7 +214,7 @@ class FrontDoor(asyncio.Protocol):
 
 
 class _Held(asyncio.Protocol):
-    """Keeps what arrives between the handshake's end and uvicorn's taking over."""
+    """Keeps what arrives between the handshake's end and HTTP's taking over."""
 
     def __init__(self) -> None:
         self.data = b""

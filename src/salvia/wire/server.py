@@ -3,7 +3,6 @@
 import base64
 import logging
 import zlib
-from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,13 +15,14 @@ from salvia.model.load import Models
 from salvia.model.shapes import OperationModel, ServiceModel
 from salvia.ports.credentials import Credentials
 from salvia.settings import Settings
-from salvia.wire.asgi import App, Incoming, Receive, Scope, Send, Watches, read_headers, release, respond, too_large
 from salvia.wire.body import open_body, read_all
+from salvia.wire.connection import Handle
 from salvia.wire.cors import Cors
 from salvia.wire.errors import Malformed, failure
 from salvia.wire.files import OpenFile
 from salvia.wire.hosts import Place, read_host
-from salvia.wire.message import Request, Response
+from salvia.wire.incoming import Incoming, too_large
+from salvia.wire.message import Peer, Request, Response
 from salvia.wire.protocols.protocol import WireProtocol
 from salvia.wire.protocols.query import read_form
 from salvia.wire.protocols.table import QUERY, REST_JSON
@@ -34,25 +34,11 @@ from salvia.wire.validate import check, code_for
 Operation = Callable[[Call], Awaitable[Mapping[str, Any] | Reply]]
 RawOperation = Callable[[RawRequest, Call], Awaitable[Reply]]
 Authorize = Callable[[Call], Awaitable[None]]
-Hook = Callable[[], Awaitable[None]]
 
 _BODY_LIMIT = 16 << 20  # JSON, CBOR, forms and XML
 _PAYLOAD_LIMIT = 64 << 20  # what an operation takes as it is, such as an invocation's input; only S3's streams
-_SIGNED_QUERY = (b"X-Amz-", b"AWSAccessKeyId=", b"Action=")
+_SIGNED_QUERY = ("X-Amz-", "AWSAccessKeyId=", "Action=")
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """Who is at the other end of the connection, for aws:SourceIp and aws:SecureTransport; `address` is "" when unknown."""
-
-    address: str = ""
-    secure: bool = False
-
-    @classmethod
-    def of(cls, scope: Scope) -> "Peer":
-        client = scope.get("client")
-        return cls(client[0] if client else "", scope.get("scheme") == "https")
 
 
 _UNKNOWN_PEER = Peer()
@@ -74,14 +60,14 @@ class Exchange:
 
 
 class Wire:
-    """Every AWS service on one port; an ASGI application.
+    """Every AWS service on one port.
 
     `services` maps a service's name and an operation's name to what answers it; an operation of the model that is not
     there is refused, with the sentence under "service.Operation" in `refused` where there is one. `raw` takes a whole
     service's requests as they came, after the signature was verified and `authorize` agreed; their params are then only
     what stands in the head. `authorize` raises AccessDenied; a caller that is ANONYMOUS reaches it only for S3 and for
     operations that the model leaves unsigned. `fallback` gets unsigned requests for "/" and for paths that begin with
-    "/_", which no bucket's name does. `start` and `stop` are awaited with the server's life.
+    "/_", which no bucket's name does.
     """
 
     def __init__(
@@ -94,10 +80,8 @@ class Wire:
         settings: Settings,
         *,
         raw: Mapping[str, RawOperation] | None = None,
-        fallback: App | None = None,
+        fallback: Handle | None = None,
         refused: Mapping[str, str] | None = None,
-        start: Hook | None = None,
-        stop: Hook | None = None,
     ) -> None:
         self._services = services
         self._raw = raw or {}
@@ -105,46 +89,10 @@ class Wire:
         self._settings = settings
         self._fallback = fallback
         self._refused = refused or {}
-        self._start, self._stop = start, stop
         self._cors = Cors(settings.cors_origins)
         self._router = Router(models, dict.fromkeys([*services, *self._raw]))
         self._verifier = Verifier(credentials, clock, settings.max_clock_skew_seconds)
-        self._watches = Watches()
         self._validation_codes: dict[str, str] = {}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self._live(receive, send)
-            return
-        headers = read_headers(scope["headers"])
-        if self._fallback is not None and _for_people(scope, headers):
-            await self._fallback(scope, receive, send)
-            return
-        if scope["type"] != "http":
-            await send({"type": "websocket.close", "code": 1008})
-            return
-        body = Incoming(receive, _length(headers))
-        watch = self._watches.begin(body, receive)
-        head = scope["method"] == "HEAD"
-        try:
-            response = await self.handle(
-                scope["method"],
-                scope["raw_path"].decode("latin-1"),
-                scope["query_string"].decode("latin-1"),
-                headers,
-                body,
-                Peer.of(scope),
-            )
-            try:
-                close = not body.done and not await body.drain(expects="expect" in headers)
-                await respond(send, response, head=head, close=close)
-            finally:
-                await release(response.body)
-        except CancelledError:
-            if not watch.gone:
-                raise
-        finally:
-            self._watches.end(watch)
 
     async def handle(
         self,
@@ -156,6 +104,8 @@ class Wire:
         peer: Peer = _UNKNOWN_PEER,
     ) -> Response:
         """Answers one request; raises nothing but CancelledError. `headers` have lower-case names."""
+        if self._fallback is not None and _for_people(method, raw_path, query, headers):
+            return await self._fallback(method, raw_path, query, headers, body, peer)
         request_id = new_request_id()
         request = Request(method, raw_path, query, headers)
         exchange = Exchange(request, body, request_id, Mark(), peer)
@@ -309,19 +259,6 @@ class Wire:
             return exchange.route.protocol
         return self._router.protocol(exchange.request, exchange.mark)
 
-    async def _live(self, receive: Receive, send: Send) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                if self._start:
-                    await self._start()
-                await send({"type": "lifespan.startup.complete"})
-            else:
-                if self._stop:
-                    await self._stop()
-                await send({"type": "lifespan.shutdown.complete"})
-                return
-
 
 def _family(route: Route, operation: OperationModel) -> Family:
     if operation.service.name == "s3":
@@ -349,19 +286,10 @@ def _unpacked(request: Request) -> bytes:
     return body
 
 
-def _length(headers: Mapping[str, str]) -> int | None:
-    """None when only the end of the body will tell."""
-    stated = headers.get("content-length")
-    if stated is not None:
-        return int(stated)
-    return None if "transfer-encoding" in headers else 0
-
-
-def _for_people(scope: Scope, headers: Mapping[str, str]) -> bool:
+def _for_people(method: str, raw_path: str, query: str, headers: Mapping[str, str]) -> bool:
     """Unsigned, and for a path that no bucket has."""
-    if scope["path"].startswith("/_"):
-        return "authorization" not in headers and read_host(headers.get("host", "")) == Place()
-    if scope["path"] != "/" or scope.get("method") not in {"GET", "HEAD"} or "authorization" in headers:
+    if "authorization" in headers or read_host(headers.get("host", "")) != Place():
         return False
-    signed = any(mark in scope["query_string"] for mark in _SIGNED_QUERY)
-    return not signed and read_host(headers.get("host", "")) == Place()
+    if raw_path.startswith("/_"):
+        return True
+    return raw_path == "/" and method in {"GET", "HEAD"} and not any(mark in query for mark in _SIGNED_QUERY)

@@ -137,7 +137,7 @@ class Pipe(asyncio.Protocol):
             self.other.transport.resume_reading()
 
     def shutdown(self) -> None:
-        """What uvicorn calls on every connection when the server ends."""
+        """The server ends."""
         if self.transport:
             self.transport.abort()
 

@@ -137,7 +137,7 @@ class Forwarding:
 
 def served(endpoint: str, key: str, secret: str) -> Iterator[Server]:
     objects = S3Objects(endpoint, key, secret, "us-east-1", ACCOUNT)
-    for url in listening(forwarding(objects)):
+    for url in listening(forwarding(objects), objects.close):
         yield Server(url)
 
 

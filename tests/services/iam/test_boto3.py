@@ -18,6 +18,7 @@ from salvia.services import iam, s3, sts
 from salvia.services.iam.assume import assumed_caller, session_policy
 from salvia.services.iam.authorize import authorizer
 from salvia.services.iam.first_start import ensure_execution_role
+from salvia.wire.message import Response
 from salvia.wire.server import Wire
 from tests import fakes
 from tests.services.iam.conftest import ACCOUNT, REGION, policy, trust
@@ -65,10 +66,11 @@ async def started_wire(folder: Path) -> Wire:
 def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     wires: list[Wire] = []
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        if not wires:  # in the server's own thread, where SQLite must stay
-            wires.append(await started_wire(tmp_path))
-        await wires[0](scope, receive, send)
+    async def start() -> None:  # in the server's own thread, where SQLite must stay
+        wires.append(await started_wire(tmp_path))
+
+    async def handle(*asked: Any) -> Response:
+        return await wires[0].handle(*asked)
 
     for name in (
         "AWS_ACCESS_KEY_ID",
@@ -80,7 +82,7 @@ def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    with serving(app) as endpoint:
+    with serving(handle, start=start) as endpoint:
         yield Cloud(endpoint)
 
 

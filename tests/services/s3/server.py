@@ -1,17 +1,13 @@
 """An S3 server on a real socket for unmodified boto3: the wire, the service and the embedded store, nothing else."""
 
-import asyncio
 import http.client
-import socket
-import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self, cast
 from urllib.parse import urlsplit
 
 import boto3
-import uvicorn
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from types_boto3_s3.client import S3Client
@@ -28,6 +24,7 @@ from salvia.services import s3 as service
 from salvia.services.iam.authorize import authorizer
 from salvia.settings import Settings
 from salvia.wire.server import Wire
+from tests.wire.serving import serving
 
 ACCOUNT, OTHER_ACCOUNT = "123456789012", "999999999999"
 KEY, SECRET = "AKIASALVIATEST000001", "a/secret+with0symbols"
@@ -118,16 +115,8 @@ def forwarding(objects: S3Objects) -> Wire:
             raise AwsError("Access Denied", code="AccessDenied", http_status=403)
 
     settings = Settings(account=ACCOUNT, region="us-east-1")
-    return Wire(
-        Models(),
-        {},
-        FixedCredentials(),
-        authorize,
-        SystemClock(),
-        settings,
-        raw={"s3": objects.forward},
-        stop=objects.close,
-    )
+    raw = {"s3": objects.forward}
+    return Wire(Models(), {}, FixedCredentials(), authorize, SystemClock(), settings, raw=raw)
 
 
 def compose(objects: FileObjects) -> Wire:
@@ -143,18 +132,10 @@ def compose(objects: FileObjects) -> Wire:
     return Wire(Models(), {"s3": operations}, credentials, authorize, world.clock, settings)
 
 
-def listening(app: Any) -> Iterator[str]:
+def listening(wire: Wire, stop: Callable[[], Awaitable[None]] | None = None) -> Iterator[str]:
     """The URL of a server that runs in a thread of its own until the test is over."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on", ws="none"))
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        listener.close()
+    with serving(wire.handle, stop=stop) as url:
+        yield url
 
 
 class refused:  # noqa: N801 — reads as a word in a with statement
