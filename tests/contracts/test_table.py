@@ -73,6 +73,21 @@ class TableContract:
 
     # ------------------------------------------------------------- records by value
 
+    async def test_a_record_that_is_known_is_given_back_until_something_is_written(self, table: AnyTable) -> None:
+        await stored(table)
+        known = await seen(table)
+        same = await table.get(known.kind, known.account, known.region, known.key, known)
+        changed = await seen(table)
+        changed.spec["New"] = 1
+        await table.save_wish(changed)
+        fresh = await table.get(known.kind, known.account, known.region, known.key, known)
+        await table.delete(changed)
+        gone = await table.get(known.kind, known.account, known.region, known.key, known)
+
+        assert same is known
+        assert fresh is not None
+        assert (fresh is known, fresh.spec["New"], gone) == (False, 1, None)
+
     async def test_a_record_comes_out_as_it_went_in(self, table: AnyTable) -> None:
         record = await stored(
             table,

@@ -71,7 +71,7 @@ class Resource:
         """Free what the resource holds; called before its row goes. Idempotent."""
 
     async def hold(self, record: Record, call: Call) -> Record:
-        """Describe shows what this returns: a noun may let a client that only waits wait for a change."""
+        """Describe shows what this returns: a noun may let a client that only waits wait for a change. `record` is only read."""
         return record
 
     def demand(self, record: Record) -> Share:
@@ -106,7 +106,8 @@ class Resource:
         return self.view(record)
 
     async def describe(self, call: Call) -> Answer:
-        record = await self.hold(await self.find(call), call)
+        known = self.shown.record(call.account, call.region, self.identity.key(call.params))
+        record = await self.hold(await self.find(call, known), call)
         return self.shown.reply(record)
 
     async def list(self, call: Call) -> Answer:
@@ -176,10 +177,10 @@ class Resource:
         self.world.wake()
         return record
 
-    async def find(self, call: Call) -> Record:
-        """The record that a request names. Raises the noun's own "not found"."""
+    async def find(self, call: Call, known: Record | None = None) -> Record:
+        """The record that a request names, `known` itself if it is still that. Raises the noun's own "not found"."""
         key = self.identity.key(call.params)
-        record = await self.world.table.get(self.noun, call.account, call.region, key)
+        record = await self.world.table.get(self.noun, call.account, call.region, key, known)
         if record is None:
             code, phrase = self.absent
             arn = self.identity.arn(Scope(call.account, call.region), key)

@@ -16,20 +16,21 @@ class Shown:
 
     def __init__(self, shape: Shape | None, view: Callable[[Record], dict[str, Any]]) -> None:
         self._shape, self._view = shape, view
-        self._kept: dict[
-            str, tuple[float, int, Lasting]
-        ] = {}  # by ARN: created and version of the record, and the reply
+        self._kept: dict[tuple[str, str, str], tuple[Record, Lasting]] = {}
+
+    def record(self, account: str, region: str, key: str) -> Record | None:
+        """The record that was shown last; to be read only."""
+        kept = self._kept.get((account, region, key))
+        return kept[0] if kept else None
 
     def reply(self, record: Record) -> Lasting:
-        created, version, reply = self._kept.get(record.arn, _NOTHING)
-        if (created, version) == (record.created, record.version):
-            return reply
+        place = record.account, record.region, record.key
+        kept = self._kept.get(place)
+        if kept and (kept[0].created, kept[0].version) == (record.created, record.version):
+            return kept[1]
         view = self._view(record)
         reply = Lasting(complete(self._shape, view) if self._shape else view)
         if len(self._kept) >= MOST:
             del self._kept[next(iter(self._kept))]
-        self._kept[record.arn] = record.created, record.version, reply
+        self._kept[place] = record, reply
         return reply
-
-
-_NOTHING = 0.0, -1, Lasting()

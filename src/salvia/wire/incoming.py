@@ -104,6 +104,9 @@ class Incoming:
         """The whole body. Raises AwsError when it is longer than `limit` bytes, before reading it where the head says so."""
         if self.length is not None and self.length > limit:
             raise too_large(limit)
+        held = self._held
+        if self.ended and len(held) == 1 and len(held[0]) <= limit:  # a small body, which has arrived with its head
+            return held.pop()
         pieces, size = [], 0
         while not self.done:
             piece = await self.piece()

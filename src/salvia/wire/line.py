@@ -44,6 +44,10 @@ class Line:
         if room is not None and not room.done():
             room.set_result(None)
 
+    @property
+    def has_room(self) -> bool:
+        return self._room is None and not self.lost
+
     async def room(self) -> None:
         """Returns when the client can take more. Raises ConnectionResetError when it is gone."""
         if self._room is not None:

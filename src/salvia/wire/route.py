@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from salvia.base.errors import AwsError
 from salvia.model.load import Models
@@ -55,14 +56,19 @@ def read_mark(headers: Mapping[str, str], arguments: Mapping[str, str]) -> Mark:
     place = read_host(headers.get("host", ""))
     authorization = headers.get("authorization", "")
     if authorization.startswith("AWS4-"):
-        credential = authorization.partition("Credential=")[2].partition(",")[0].strip()
+        credential = authorization.partition("Credential=")[2].partition(",")[0]
     elif authorization.startswith("AWS ") or "AWSAccessKeyId" in arguments:
         return Mark("s3", place.region, place)
     elif "X-Amz-Credential" in arguments or "X-Amz-Signature" in arguments:
         credential = arguments.get("X-Amz-Credential", "")
     else:
         return Mark("", place.region, place)
-    parts = credential.rsplit("/", 3)
+    return _signed_mark(credential, place)
+
+
+@lru_cache(maxsize=1024)
+def _signed_mark(credential: str, place: Place) -> Mark:
+    parts = credential.strip().rsplit("/", 3)
     if len(parts) != 4:
         # Whoever verifies says what is wrong with it; it is certainly not anonymous.
         return Mark(place.prefix or "unknown", place.region, place)

@@ -25,7 +25,8 @@ async def send(line: Line, response: Response, *, head: bool, close: bool, chunk
     """
     body, headers = response.body, response.headers
     assert not isinstance(body, FileBody)
-    await line.room()
+    if not line.has_room:
+        await line.room()
     bare = head or response.status in _NO_CONTENT
     if isinstance(body, bytes):
         if body or not head:

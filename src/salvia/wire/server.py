@@ -42,6 +42,7 @@ _log = logging.getLogger(__name__)
 
 
 _UNKNOWN_PEER = Peer()
+_NO_MARK = Mark()
 
 
 @dataclass(slots=True)
@@ -108,7 +109,7 @@ class Wire:
             return await self._fallback(method, raw_path, query, headers, body, peer)
         request_id = new_request_id()
         request = Request(method, raw_path, query, headers)
-        exchange = Exchange(request, body, request_id, Mark(), peer)
+        exchange = Exchange(request, body, request_id, _NO_MARK, peer)
         try:
             response = await self._answer(exchange)
         except AwsError as error:
@@ -127,7 +128,11 @@ class Wire:
     async def _answer(self, exchange: Exchange) -> Response:
         if exchange.request.method == "OPTIONS":
             return self._cors.preflight(exchange.request.headers)
-        route, operation = await self._find(exchange)
+        route = self._find(exchange)
+        if route.operation is None:
+            route = await self._find_by_form(exchange, route)
+        operation = route.operation
+        assert operation is not None
         await self._verify(exchange, route, operation)
         answers = self._served(operation)
         params = self._parse(exchange, route, operation)
@@ -147,23 +152,27 @@ class Wire:
         result = await answers(call) if answers else await self._pass_on(exchange, call)
         return self._written(exchange, operation, result)
 
-    async def _find(self, exchange: Exchange) -> tuple[Route, OperationModel]:
+    def _find(self, exchange: Exchange) -> Route:
         request = exchange.request
+        arguments: Mapping[str, str] = _NO_ARGUMENTS
         if request.query:
             request.arguments = read_form(request.query)
-        # The first of a repeated argument counts.
-        mark = exchange.mark = read_mark(request.headers, dict(reversed(request.arguments)))
+            arguments = dict(reversed(request.arguments))  # the first of a repeated argument counts
+        mark = exchange.mark = read_mark(request.headers, arguments)
         exchange.region = mark.region or self._settings.region
         route = exchange.route = self._router.find(request, mark)
-        if route.operation is None:
-            request.body = await exchange.body.read(_BODY_LIMIT)
-            request.form = read_form(_unpacked(request).decode("utf-8", "replace"))
-            route = exchange.route = self._router.by_form(route, request.form)
-        elif route.protocol is QUERY:
+        if route.protocol is QUERY:
             request.form = request.arguments
         request.labels = route.labels
-        assert route.operation is not None
-        return route, route.operation
+        return route
+
+    async def _find_by_form(self, exchange: Exchange, route: Route) -> Route:
+        request = exchange.request
+        request.body = await exchange.body.read(_BODY_LIMIT)
+        request.form = read_form(_unpacked(request).decode("utf-8", "replace"))
+        exchange.route = route = self._router.by_form(route, request.form)
+        request.labels = route.labels
+        return route
 
     async def _verify(self, exchange: Exchange, route: Route, operation: OperationModel) -> None:
         """Who calls, and the body: whole for most operations, still to come for those of S3 that stream."""
@@ -233,14 +242,15 @@ class Wire:
 
     def _written(self, exchange: Exchange, operation: OperationModel, result: Mapping[str, Any] | Reply) -> Response:
         assert exchange.route is not None
-        reply = result if isinstance(result, Reply) else Reply(result)
-        response = exchange.route.protocol.serialize(operation, reply.members, exchange.request_id)
-        if reply.status is not None:
-            response.status = reply.status
-        if reply.headers:
-            response.headers |= {name.lower(): value for name, value in reply.headers.items()}
-        if reply.body is not None:
-            response.body = reply.body
+        members = result.members if isinstance(result, Reply) else result
+        response = exchange.route.protocol.serialize(operation, members, exchange.request_id)
+        if isinstance(result, Reply):
+            if result.status is not None:
+                response.status = result.status
+            if result.headers:
+                response.headers |= {name.lower(): value for name, value in result.headers.items()}
+            if result.body is not None:
+                response.body = result.body
         if isinstance(response.body, FileBody):
             response.body = OpenFile(response.body)
         return response
@@ -269,6 +279,7 @@ def _family(route: Route, operation: OperationModel) -> Family:
 
 
 _NOTHING: Mapping[str, Operation] = {}
+_NO_ARGUMENTS: Mapping[str, str] = {}
 _INTERNAL = "The server failed; its log says why, under the request id."
 
 

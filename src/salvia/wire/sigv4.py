@@ -51,6 +51,7 @@ class _Claim(NamedTuple):
     service: str
     scope: str
     signed_headers: tuple[str, ...]
+    listed: str  # the same, as the canonical request lists them
 
 
 class Verifier:
@@ -84,6 +85,9 @@ class Verifier:
         for S3, or where `anonymous` allows it.
         """
         authorization = headers.get("authorization")
+        now = self._clock.now()
+        if authorization is not None and not query:  # most requests
+            return await self._by_header(method, raw_path, query, headers, authorization, family, body, now)
         presigned = "X-Amz-Algorithm=" in query or "X-Amz-Signature=" in query
         by_version_2 = family is Family.S3 and "AWSAccessKeyId=" in query and "Signature=" in query
         if (authorization is not None) + presigned + by_version_2 > 1:
@@ -92,7 +96,6 @@ class Verifier:
                 "parameter or the Authorization header should be specified",
                 code="InvalidArgument",
             )
-        now = self._clock.now()
         if authorization is not None:
             found = await self._by_header(method, raw_path, query, headers, authorization, family, body, now)
         elif presigned:
@@ -117,7 +120,7 @@ class Verifier:
         now: float,
     ) -> Verified:
         head, _, signature = authorization.rpartition("Signature=")
-        claim = _claim_of_header(head, family) if len(signature) == 64 else None
+        claim = _claim_of_header(head) if len(signature) == 64 else None
         if claim is None:
             claim, signature = _claim_in_any_order(authorization, family)
         timestamp = _timestamp(headers, family)
@@ -125,10 +128,12 @@ class Verifier:
         if family is Family.S3:
             _check_amazon_headers(claim.signed_headers, headers)
         credential = await self._find(claim.access_key, headers.get("x-amz-security-token"), now, family)
-        payload = await _payload(headers, family, body)
-        return _settle(
-            _Signed(method, raw_path, query, headers, claim, timestamp, payload), credential, signature, family
-        )
+        if family is Family.S3 or body is None or len(body) > _LARGE:
+            payload = await _payload(headers, family, body)
+        else:
+            payload = hashlib.sha256(body).hexdigest()
+        signed = _Signed(method, raw_path, query, headers, claim, timestamp, payload)
+        return _settle(signed, credential, signature, family)
 
     async def _by_query(
         self,
@@ -206,9 +211,14 @@ def _settle(signed: _Signed, credential: Credential, signature: str, family: Fam
     """The verdict. Raises AwsError when the signature is not the one that the secret gives."""
     claim = signed.claim
     key = signing_key(credential.secret, claim.date, claim.region, claim.service)
-    if not signature.isascii() or not all(map(signed.headers.__contains__, claim.signed_headers)):
+    try:
+        lines = [f"{name}:{_trimmed(signed.headers[name])}\n" for name in claim.signed_headers]
+    except KeyError:
+        raise refusal(Refusal.MISMATCH, family) from None
+    if not signature.isascii():
         raise refusal(Refusal.MISMATCH, family)
-    for canonical in _canonical_requests(signed, s3=family is Family.S3):
+    tail = f"{''.join(lines)}\n{claim.listed}\n{signed.payload}"
+    for canonical in _canonical_requests(signed, tail, s3=family is Family.S3):
         digest = hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
         to_sign = f"{ALGORITHM}\n{signed.timestamp}\n{claim.scope}\n{digest}"
         if hmac.compare_digest(hmac.digest(key, to_sign.encode(), "sha256").hex(), signature):
@@ -233,19 +243,19 @@ def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
     return key
 
 
-def _canonical_requests(signed: _Signed, *, s3: bool) -> Iterator[str]:
-    """The request as its signer may have written it down.
+def _trimmed(value: str) -> str:
+    return value if " " not in value and value.isprintable() else " ".join(value.split())
+
+
+def _canonical_requests(signed: _Signed, tail: str, *, s3: bool) -> Iterator[str]:
+    """The request as its signer may have written it down; `tail` begins with the headers.
 
     Signers agree where nothing needs escaping. Where something does, some sign the path and query string as they send
     them, others decode and encode them again, as AWS does. Both say the same, so both are accepted.
     """
-    headers = signed.headers
-    names = signed.claim.signed_headers
-    lines = "\n".join([f"{name}:{' '.join(headers[name].split())}" for name in names])
-    tail = f"{lines}\n\n{';'.join(names)}\n{signed.payload}"
     path, query = signed.path or "/", signed.query
     written = path if s3 else _twice_encoded(path)
-    yield f"{signed.method}\n{written}\n{_sorted(query)}\n{tail}"
+    yield f"{signed.method}\n{written}\n{_sorted(query) if query else ''}\n{tail}"
     again = _encoded_again(path)
     if (not s3 or again == path) and _plain_query(query):
         return
@@ -255,8 +265,6 @@ def _canonical_requests(signed: _Signed, *, s3: bool) -> Iterator[str]:
 
 
 def _sorted(query: str) -> str:
-    if not query:
-        return ""
     parts = sorted(part.partition("=")[::2] for part in query.split("&") if part)
     return "&".join([f"{name}={value}" for name, value in parts])
 
@@ -303,11 +311,14 @@ def _twice_encoded(path: str) -> str:
     return quote(normal, safe="/-_.~")
 
 
-@lru_cache(maxsize=256)
-def _claim_of_header(head: str, family: Family) -> _Claim | None:
-    """Of an Authorization header up to its signature, as every SDK writes it; None when it is written another way."""
+@lru_cache(maxsize=1024)
+def _claim_of_header(head: str) -> _Claim | None:
+    """Of an Authorization header up to its signature, as every SDK writes it; None when something is different or wrong."""
     written = re.fullmatch(rf"{ALGORITHM} Credential=([^,\s]+), ?SignedHeaders=([^,\s]+), ?", head)
-    return _claim(written[1], written[2], family, Refusal.INCOMPLETE) if written else None
+    try:
+        return _claim(written[1], written[2], Family.JSON, Refusal.INCOMPLETE) if written else None
+    except AwsError:
+        return None
 
 
 def _claim_in_any_order(authorization: str, family: Family) -> tuple[_Claim, str]:
@@ -346,7 +357,8 @@ def _claim(credential: str, signed_headers: str, family: Family, why: Refusal) -
     if "host" not in names:
         words = "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."
         raise refusal(why, family, words)
-    return _Claim(access_key, date, region, service, f"{date}/{region}/{service}/aws4_request", names)
+    scope = f"{date}/{region}/{service}/aws4_request"
+    return _Claim(access_key, date, region, service, scope, names, ";".join(names))
 
 
 def _unsupported(algorithm: str, family: Family) -> AwsError:
@@ -361,7 +373,7 @@ def _timestamp(headers: Mapping[str, str], family: Family) -> str:
     if not stated:
         words = "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."
         raise refusal(Refusal.MISSING if family is Family.S3 else Refusal.INCOMPLETE, family, words)
-    if _STAMP.fullmatch(stated):
+    if _is_stamp(stated):
         return stated
     try:
         parsed = parsedate_tz(stated)
@@ -371,6 +383,11 @@ def _timestamp(headers: Mapping[str, str], family: Family) -> str:
         pass
     words = f"Date must be in ISO-8601 'basic format'. Got '{stated[:60]}'."
     raise refusal(Refusal.INCOMPLETE, family, words)
+
+
+@lru_cache(maxsize=1024)
+def _is_stamp(text: str) -> bool:
+    return _STAMP.fullmatch(text) is not None
 
 
 def _check_date(claim: _Claim, timestamp: str, family: Family) -> None:

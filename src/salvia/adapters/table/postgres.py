@@ -115,10 +115,17 @@ class PostgresTable:
         record.version = 1
         return True
 
-    async def get(self, kind: str, account: str, region: str, key: str) -> Record | None:
+    async def get(self, kind: str, account: str, region: str, key: str, known: Record | None = None) -> Record | None:
         place = await self._place((kind, account, region))
-        rows = await self._rows(_GET, {"place": place, "key": key})
-        return record_of((kind, account, region), rows[0][1:]) if rows else None
+        rows = await self._rows(_GET, {"place": place, "key": key})  # one way there and back, whatever is read
+        record = record_of((kind, account, region), rows[0][1:]) if rows else None
+        if (
+            record is not None
+            and known is not None
+            and (record.created, record.version) == (known.created, known.version)
+        ):
+            return known
+        return record
 
     async def find(self, arn: str) -> Record | None:
         rows = await self._rows(_FIND, {"arn": arn})

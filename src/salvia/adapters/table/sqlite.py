@@ -46,6 +46,7 @@ MIGRATIONS = (
 )
 
 _GET = f"select {COLUMNS} from record r join document d using (id) where r.place = ? and r.key = ?"
+_STAMP = "select created, version from record where place = ? and key = ?"
 _FIND = f"select r.place, {COLUMNS} from document d join record r using (id) where d.arn = ?"
 _INSERT = """insert into record (place, key, name, state, owner, wanted, created, modified, due, version, wished, facted)
     values (:place, :key, :name, :state, :owner, :wanted, :created, :modified, :due, 1, 1, 1) on conflict do nothing returning id"""
@@ -91,9 +92,13 @@ class SqliteTable:
         record.version = 1
         return True
 
-    async def get(self, kind: str, account: str, region: str, key: str) -> Record | None:
+    async def get(self, kind: str, account: str, region: str, key: str, known: Record | None = None) -> Record | None:
         names = kind, account, region
         place = self._places.get(names) or self._known_place(names)
+        if known is not None:
+            row = self._execute(_STAMP, (place, key)).fetchone()
+            if row == (known.created, known.version):
+                return known
         row = self._execute(_GET, (place, key)).fetchone()
         return record_of(names, row) if row else None
 
