@@ -21,6 +21,7 @@ import scipy.sparse as sp
 
 MAGIC = 0xCED7230A
 Floats = npt.NDArray[np.float32]
+BLOCK_BYTES = 4 << 20
 
 _FLOAT32, _FLOAT64, _INT32 = 2, 3, 7  # field numbers of Value's tensors
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5  # protobuf wire types
@@ -49,25 +50,26 @@ def read(data: bytes | memoryview) -> Records:
     return rows.gather()
 
 
-def stream(pieces: Iterable[bytes | memoryview]) -> Iterator[Records]:
-    """Decodes a file that comes in pieces, however they are cut: the rows that are whole by then, a block a piece.
+def stream(pieces: Iterable[bytes | memoryview], block: int = BLOCK_BYTES) -> Iterator[Records]:
+    """Decodes a file that comes in pieces, however they are cut (a mapped file is one piece), a block of rows at a time.
 
-    Memory is that of a piece and its rows, and of the longest record. May raise Malformed, naming the record of the whole
-    file where it is known.
+    A block is decoded from about `block` bytes. May raise Malformed, naming the record of the whole file where it is known.
     """
     rest = b""
     before = 0
     for piece in pieces:
         data = b"".join((rest, piece)) if rest else piece
         view = memoryview(data).cast("B")
-        rows = _Rows(before)
         offset = 0
         while _is_whole(view, offset):
-            offset = _read_run(view, offset, rows)
-        rest = bytes(view[offset:])
-        if rows.blocks:
+            rows = _Rows(before)
+            offset = _read_run(view[: offset + max(block, _frame_size(view, offset))], offset, rows)
+            window = view[: offset + block]
+            while rows.size < block and _is_whole(window, offset):
+                offset = _read_run(window, offset, rows)
             before += rows.count
             yield rows.gather()
+        rest = bytes(view[offset:])
     if rest:
         _payload(memoryview(rest), 0)
         raise Malformed(f"truncated record {before + 1}")
@@ -117,9 +119,11 @@ class _Rows:
     blocks: list[tuple[Floats, npt.NDArray[np.int64] | None, int]] = field(default_factory=list)
     labels: list[Floats] = field(default_factory=list)
     count: int = 0
+    size: int = 0  # bytes
 
     def add_dense(self, block: Floats, label: Floats | None) -> None:
         self.blocks.append((block, None, block.shape[1]))
+        self.size += block.nbytes
         self._add_label(label, len(block))
 
     def add_row(self, tensor: _Tensor, label: Floats | None) -> None:
@@ -133,6 +137,7 @@ class _Rows:
             )
         width = max(tensor.width, int(keys.max()) + 1 if len(keys) else 0)
         self.blocks.append((tensor.values, keys, width))
+        self.size += tensor.values.nbytes + keys.nbytes
         self._add_label(label, 1)
         return None
 
@@ -214,8 +219,13 @@ def _is_whole(view: memoryview, offset: int) -> bool:
     """Whether all of the frame at `offset` is there. What is no frame counts as whole: reading it says what is wrong."""
     if len(view) - offset < 8:
         return False
-    magic, length = struct.unpack_from("<II", view, offset)
-    return bool(magic != MAGIC) or offset + 8 + -(-length // 4) * 4 <= len(view)
+    (magic,) = struct.unpack_from("<I", view, offset)
+    return bool(magic != MAGIC) or offset + _frame_size(view, offset) <= len(view)
+
+
+def _frame_size(view: memoryview, offset: int) -> int:
+    (length,) = struct.unpack_from("<I", view, offset + 4)
+    return 8 + -(-int(length) // 4) * 4
 
 
 def _payload(view: memoryview, offset: int) -> memoryview:

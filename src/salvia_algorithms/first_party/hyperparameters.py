@@ -144,4 +144,10 @@ KINDS: dict[str, Reader] = {
     "list": _list,
     "text": str,
 }
-_NAMES = {"integer": "an integer", "number": "a number", "flag": "'true' or 'false'", "list": "a JSON list of strings"}
+_NAMES = {
+    "integer": "an integer",
+    "number": "a number",
+    "flag": "'true' or 'false'",
+    "list": "a JSON list of strings",
+    "text": "text",
+}

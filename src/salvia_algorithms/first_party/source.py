@@ -49,26 +49,39 @@ class Source:
         self._kept: list[Batch] | None = None
         self._passes = 0
 
+    def widen(self, columns: int) -> None:
+        """Sparse rows get as many columns from now on: what other hosts have."""
+        self.feature_dim = columns
+        if self._kept is not None:
+            self._kept = [block.widened(columns) for block in self._kept]
+
     def batches(self, size: int) -> Iterator[Batch]:
         """One pass over the channel in mini-batches of `size` rows; the last may be smaller."""
         return cut(self.blocks(), size)
 
+    @property
+    def kept(self) -> bool:
+        """Whether the rows are in memory, so that another pass costs little."""
+        return self._kept is not None
+
     def blocks(self) -> Iterator[Batch]:
-        """One pass over the channel, as its rows come."""
+        """One pass over the channel, as its rows come. A pass that is left early is one, too."""
         if self._kept is not None:
             yield from self._kept
             return
         kept: list[Batch] | None = [] if self._room else None
         size = 0
-        for block in self._checked():
-            size += block.nbytes
-            if size > self._room:
-                kept = None
-            if kept is not None:
-                kept.append(block)
-            yield block
-        self._passes += 1
-        self._kept = kept
+        try:
+            for block in self._checked():
+                size += block.nbytes
+                if size > self._room:
+                    kept = None
+                if kept is not None:
+                    kept.append(block)
+                yield block
+            self._kept = kept
+        finally:
+            self._passes += 1
 
     def _checked(self) -> Iterator[Batch]:
         for file in self._files():
@@ -93,7 +106,8 @@ class Source:
 
     def _recordio(self, file: DataFile, stream: io.RawIOBase | BinaryIO) -> Iterator[Batch]:
         try:
-            for records in recordio.stream(iter(lambda: stream.read(BLOCK_BYTES) or b"", b"")):
+            pieces = iter(lambda: stream.read(BLOCK_BYTES) or b"", b"") if self.channel.pipe else [file.buffer()]
+            for records in recordio.stream(map(memoryview, pieces), BLOCK_BYTES):
                 yield Batch(records.features, records.label)
         except recordio.Malformed as error:
             raise UserError(
