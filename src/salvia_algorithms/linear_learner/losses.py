@@ -123,7 +123,7 @@ def _quantile(scores: Floats, label: Floats, quantile: float, times: float) -> F
 def _huber(scores: Floats, label: Floats, delta: float) -> Floats:
     scores -= label[:, None]
     inside: Floats = np.clip(scores, -delta, delta)
-    losses: Floats = inside * (scores - inside / 2)
+    losses: Floats = inside * (scores - np.float32(0.5) * inside)
     scores[:] = inside
     return losses
 
