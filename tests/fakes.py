@@ -1,5 +1,6 @@
 """Small honest stand-ins for the ports, for behaviour tests: they keep the contracts, in memory."""
 
+import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from salvia.ports.credentials import Credential
 from salvia.ports.images import Image, Readiness, UnknownImageError
 from salvia.ports.metrics import MetricDefinition, Sample
 from salvia.ports.objects import NoSuchObjectError, ObjectInfo, Placement
+from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError
 from salvia.resources.world import World
 from salvia.settings import Settings
 
@@ -41,6 +43,9 @@ class FakeCompute:
 
     def folder(self, name: str) -> Path:
         return self.root / name / "ml"
+
+    async def dial(self, name: str) -> socket.socket:
+        raise ConnectionRefusedError("what runs serve is asked through FakeServing")
 
     async def find(self, name: str) -> Run | None:
         return self.runs.get(name)
@@ -166,6 +171,30 @@ class FakeMetrics:
         return [sample for sample in self.samples if sample.name in names]
 
 
+class FakeServing:
+    """Runs that answer as their handler says; one without a handler is not up. A handler may raise what `ask` may raise."""
+
+    def __init__(self) -> None:
+        self.handlers: dict[str, Callable[[ModelRequest], ModelAnswer]] = {}
+        self.asked: list[tuple[str, ModelRequest]] = []
+        self.forgotten: list[str] = []
+
+    async def ask(self, run: str, request: ModelRequest, *, seconds: float, streams: bool = False) -> ModelAnswer:
+        if run not in self.handlers:
+            raise NoAnswerError("nothing listens there", sent=False)
+        self.asked.append((run, request))
+        return self.handlers[run](request)
+
+    async def ping(self, run: str) -> bool:
+        return run in self.handlers
+
+    def forget(self, run: str) -> None:
+        self.forgotten.append(run)
+
+    async def close(self) -> None:
+        pass
+
+
 class FakeCredentials:
     def __init__(self) -> None:
         self.issued: list[tuple[Caller, float]] = []
@@ -199,6 +228,7 @@ def world(folder: Path, *buckets: str) -> World:
         images=FakeImages(),
         logs=FakeLogs(folder),
         metrics=FakeMetrics(),
+        serving=FakeServing(),
         parts={
             "execution_caller": execution_caller,
             "authorize": authorize,

@@ -25,6 +25,7 @@ from salvia.adapters.images.local import LocalImages
 from salvia.adapters.logs.store import FileLogStore
 from salvia.adapters.metrics.sqlite import SqliteMetrics
 from salvia.adapters.objects.files import FileObjects
+from salvia.adapters.serving.runs import DialledServing
 from salvia.adapters.surrogate.process import ProcessSurrogate
 from salvia.adapters.table.sqlite import SqliteTable
 from salvia.base.call import Call, Caller, Reply
@@ -77,6 +78,7 @@ class Server:
         self.images = LocalImages(settings.environments)
         self.compute = Process(settings.data, self.images.find_environment)
         self.images.on_ready(self.compute.warm)
+        self.serving = DialledServing(self.compute)
         self.world = World(
             settings=settings,
             clock=self.clock,
@@ -87,6 +89,7 @@ class Server:
             images=self.images,
             logs=self.logs.runs,
             metrics=self.metrics,
+            serving=self.serving,
         )
         self.surrogate = ProcessSurrogate()
         self.authority = Authority(settings.data / "ca")
@@ -170,6 +173,7 @@ class Server:
     async def _stop(self) -> None:
         self.loop.stop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.serving.close()
         self.compute.close()
         await self.surrogate.close()
         await self.metrics.close()

@@ -18,8 +18,15 @@ from salvia.adapters.compute.process.template import Template
 from salvia.adapters.images.environment import Environment
 from salvia.ports.compute import Run, RunSpec
 from salvia_container.launch import kernel
+from salvia_container.serving.frames import SOCKET
 
 PLAIN = Environment("python")
+ANSWERS_ONCE = f"""
+import socket
+s = socket.socket(socket.AF_UNIX); s.bind("/opt/ml/{SOCKET}"); s.listen()
+print("ready", flush=True)
+s.accept()[0].send(b"hello")
+"""
 Opening = Callable[[], Process]
 Templates = dict[tuple[str, bool], Template]
 
@@ -330,6 +337,51 @@ class ComputeContract:
             await finish(compute, await compute.launch(spec))
 
         assert log(data).splitlines() == ["None", "Operation not permitted"]
+
+    async def test_what_a_run_serves_can_be_dialled_even_when_it_has_no_network(
+        self, compute: Process, data: Path
+    ) -> None:
+        await self.started(compute, data, "", isolated=True, command=("python3", "-c", ANSWERS_ONCE))
+        with await compute.dial("run") as line:
+            line.setblocking(True)
+
+            assert line.recv(100) == b"hello"
+
+    async def test_a_run_that_does_not_listen_refuses(self, compute: Process, data: Path) -> None:
+        await self.started(compute, data, "echo ready; sleep 60")
+
+        for name in ("run", "never-launched"):
+            with pytest.raises(ConnectionRefusedError):
+                await compute.dial(name)
+
+    async def test_a_run_that_has_ended_refuses(self, compute: Process, data: Path) -> None:
+        run = await self.started(compute, data, "", command=("python3", "-c", ANSWERS_ONCE))
+        (await compute.dial("run")).close()
+        await finish(compute, run)
+
+        with pytest.raises(ConnectionRefusedError):
+            await compute.dial("run")
+
+    async def test_a_run_cannot_lead_its_server_to_a_socket_of_the_host(self, compute: Process, data: Path) -> None:
+        target = data / "target.sock"
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(target))
+            listener.listen()
+            await self.run(compute, data, f"ln -s {target} /opt/ml/{SOCKET}")
+
+            with pytest.raises(ConnectionRefusedError):
+                await compute.dial("run")
+        target.unlink()
+
+    async def test_a_run_that_accepts_nothing_does_not_make_its_server_wait(self, compute: Process, data: Path) -> None:
+        script = f"import socket, time\ns = socket.socket(socket.AF_UNIX); s.bind('/opt/ml/{SOCKET}'); s.listen(0); print('ready', flush=True)\ntime.sleep(60)"
+        await self.started(compute, data, "", command=("python3", "-c", script))
+        lines = [await compute.dial("run")]
+
+        with pytest.raises(ConnectionRefusedError):
+            lines += [await compute.dial("run") for _ in range(10)]
+        for line in lines:
+            line.close()
 
     async def test_capacity_is_what_the_machine_has(self, compute: Process) -> None:
         cpus, memory = compute.capacity()

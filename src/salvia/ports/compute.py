@@ -1,5 +1,6 @@
 """Where runs execute: one run is one container of one instance of a job."""
 
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +58,14 @@ class Compute(Protocol):
     """
 
     def folder(self, name: str) -> Path: ...
+
+    async def dial(self, name: str) -> socket.socket:
+        """A connection to what the run serves: a connected stream socket that does not block, the caller's to close.
+
+        A Unix socket speaks frames (salvia_container.serving.frames), any other HTTP/1.1. Raises ConnectionRefusedError
+        while nothing answers there, which is also so for a run that has ended or never was.
+        """
+        ...
 
     async def find(self, name: str) -> Run | None: ...
 

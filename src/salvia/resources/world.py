@@ -11,6 +11,7 @@ from salvia.ports.images import Images
 from salvia.ports.logs import RunLogs
 from salvia.ports.metrics import Metrics
 from salvia.ports.objects import Objects
+from salvia.ports.serving import Serving
 from salvia.ports.table import Table
 from salvia.resources.machine import Queue
 from salvia.settings import Settings
@@ -38,6 +39,7 @@ class World:
     images: Images
     logs: RunLogs
     metrics: Metrics
+    serving: Serving
     kinds: "dict[str, Resource]" = field(default_factory=dict)  # by noun: "TrainingJob"
     wake: Callable[[], None] = _no_wake  # the control loop looks for due records now
     look: Callable[[str, str, str, str], None] = _no_look  # ... and at this record, whenever it is due

@@ -123,7 +123,7 @@ def compose(objects: FileObjects) -> Wire:
     nothing = cast("Any", None)
     settings = Settings(account=ACCOUNT, region="us-east-1")
     credentials = FixedCredentials()
-    world = World(settings, SystemClock(), nothing, credentials, objects, nothing, nothing, nothing, nothing)
+    world = World(settings, SystemClock(), nothing, credentials, objects, nothing, nothing, nothing, nothing, nothing)
     world.parts["object_store"] = objects.store
     world.parts["bucket_policy"] = service.bucket_policies(objects.store)
     authorize = authorizer(world)

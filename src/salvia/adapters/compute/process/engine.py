@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import os
+import socket
 import sys
 import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from salvia.adapters.compute.process import groups
+from salvia.adapters.compute.process import groups, sockets
 from salvia.adapters.compute.process.abilities import probe
 from salvia.adapters.compute.process.ends import Ends
 from salvia.adapters.compute.process.folders import RunFolders
@@ -19,6 +20,7 @@ from salvia.base.text import without_paths
 from salvia.ports.compute import CannotLaunchError, Run, RunSpec
 from salvia_container.launch import root
 from salvia_container.launch.requests import Descriptors, Request, write
+from salvia_container.serving.frames import SOCKET
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,9 @@ class Process:
 
     def folder(self, name: str) -> Path:
         return self._folders.path(name) / "ml"
+
+    async def dial(self, name: str) -> socket.socket:
+        return sockets.dial(self.folder(name) / SOCKET)
 
     async def find(self, name: str) -> Run | None:
         run = self._folders.observe(name)

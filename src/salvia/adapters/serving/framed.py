@@ -1,0 +1,175 @@
+"""Asking a container that speaks frames: any number of requests on each of a few connections."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from salvia.adapters.serving.pieces import Pieces
+from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError
+from salvia_container.serving import frames
+from salvia_container.serving.frames import Frame
+
+HELLO_SECONDS = 5.0
+_HEAVY = 1 << 16  # bytes of requests that are enough work for one connection, when there may be more of them
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A request on its way. `weight` is the part of one connection's work that it is; a ping has none."""
+
+    answer: asyncio.Future[ModelAnswer]
+    weight: float
+    pieces: Pieces | None = None
+
+
+class FramedRun:
+    """The connections to one run. The container says how many are worth having; more are opened as there is work for them."""
+
+    def __init__(self, dial: Callable[[], Awaitable[socket.socket]]) -> None:
+        self._dial = dial
+        self._lines: list[_Line] = []
+        self._connections = self._together = 1
+        self._opening = asyncio.Lock()
+
+    async def begin(self, line: socket.socket) -> None:
+        """Uses a connection that was made already. Raises NoAnswerError."""
+        loop = asyncio.get_running_loop()
+        _, opened = await loop.create_unix_connection(lambda: _Line(self._lines), sock=line)
+        try:
+            self._connections, self._together = await asyncio.wait_for(opened.hello, HELLO_SECONDS)
+        except (TimeoutError, ConnectionError) as error:
+            opened.close()
+            raise NoAnswerError(f"the container does not say hello: {error}", sent=False) from error
+
+    async def ask(self, request: ModelRequest, seconds: float, *, streams: bool) -> ModelAnswer:
+        line = self._with_room() or await self._another()
+        weight = max(1 / self._together, len(request.body) / _HEAVY) if request.path != "/ping" else 0.0
+        return await line.ask(request, seconds, weight, streams=streams)
+
+    def is_busy(self) -> bool:
+        """Whether a request is being answered that nobody has given up."""
+        return any(
+            (asked.weight and not asked.answer.done()) or asked.pieces
+            for line in self._lines
+            for asked in line.asked.values()
+        )
+
+    def close(self) -> None:
+        for line in list(self._lines):
+            line.close()
+
+    def _with_room(self) -> "_Line | None":
+        """The first with room for more: requests that meet in one worker are answered with one prediction."""
+        for line in self._lines:
+            if line.load < 1:
+                return line
+        return min(self._lines, key=lambda line: line.load) if len(self._lines) >= self._connections else None
+
+    async def _another(self) -> "_Line":
+        async with self._opening:
+            line = self._with_room()  # somebody else has opened one meanwhile, or an answer has come
+            if line is not None:
+                return line
+            try:
+                await self.begin(await self._dial())
+            except (ConnectionRefusedError, NoAnswerError) as error:
+                if not self._lines:
+                    raise NoAnswerError(str(error), sent=False) from error
+            return min(self._lines, key=lambda line: line.load)
+
+
+class _Line(asyncio.Protocol):
+    """One connection. It is in `lines` from the container's hello on until it is lost."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, lines: "list[_Line]") -> None:
+        self._lines = lines
+        self._loop = asyncio.get_running_loop()
+        self._reader = frames.Reader()
+        self._last = 0
+        self.hello: asyncio.Future[tuple[int, int]] = self._loop.create_future()
+        self.asked: dict[int, _Asked] = {}
+        self.load = 0.0
+
+    async def ask(self, request: ModelRequest, seconds: float, weight: float, *, streams: bool) -> ModelAnswer:
+        head = frames.request_head(request.method, request.path, request.headers)
+        self._last = (self._last + 1) % (1 << 32)
+        number = self._last
+        frame = frames.write(frames.STREAM if streams else frames.ASK, number, head, request.body)
+        asked = self.asked[number] = _Asked(self._loop.create_future(), weight)
+        self.load += weight
+        self.transport.write(frame)
+        timer = self._loop.call_later(seconds, _give_up, asked.answer, seconds)
+        try:
+            return await asked.answer
+        finally:
+            timer.cancel()  # the request stays in `asked` even when given up: the worker is at it until it answers
+
+    def close(self) -> None:
+        self.transport.close()
+
+    # ------------------------------------------------------------- what the event loop calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]  # a stream's
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for frame in self._reader.feed(data):
+                self._take(frame)
+        except frames.BadFrameError:
+            self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self in self._lines:
+            self._lines.remove(self)
+        error = f"the container closed the connection: {exc}" if exc else "the container closed the connection"
+        if not self.hello.done():
+            self.hello.set_exception(NoAnswerError(error, sent=False))
+        for asked in self.asked.values():
+            if asked.pieces is not None:
+                asked.pieces.end(error)
+            elif not asked.answer.done():
+                asked.answer.set_exception(NoAnswerError(error, sent=True))
+        self.asked.clear()
+
+    def _take(self, frame: Frame) -> None:
+        if frame.kind == frames.HELLO:
+            if not self.hello.done():
+                self.hello.set_result(frames.read_hello(frame.head))
+                self._lines.append(self)
+            return
+        asked = self.asked.get(frame.request)
+        if asked is None:
+            raise frames.BadFrameError(f"an answer to {frame.request}, which was not asked")
+        if frame.kind == frames.BEGIN:
+            asked.pieces = Pieces(self.transport.pause_reading, self.transport.resume_reading)
+            self._settle(asked, frame.head, asked.pieces)
+        elif frame.kind == frames.PIECE and asked.pieces is not None:
+            asked.pieces.feed(frame.body)
+        elif frame.kind == frames.ANSWER:
+            self._done(frame.request, asked)
+            self._settle(asked, frame.head, frame.body)
+        elif asked.pieces is not None:
+            self._done(frame.request, asked)
+            asked.pieces.end(frame.body.decode("utf-8", "replace"))
+        else:
+            raise frames.BadFrameError(f"frame of kind {frame.kind} out of turn")
+
+    def _settle(self, asked: _Asked, head: bytes, body: bytes | Pieces) -> None:
+        status, headers = frames.read_answer_head(head)
+        if not asked.answer.done():
+            asked.answer.set_result(ModelAnswer(status, headers, body))
+        elif isinstance(body, Pieces):
+            body.drop()
+
+    def _done(self, number: int, asked: _Asked) -> None:
+        del self.asked[number]
+        self.load = max(0.0, self.load - asked.weight) if self.asked else 0.0
+
+
+def _give_up(answer: asyncio.Future[ModelAnswer], seconds: float) -> None:
+    if not answer.done():
+        answer.set_exception(TimeoutError(f"no answer within {seconds:g} seconds"))
