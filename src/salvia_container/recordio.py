@@ -12,7 +12,7 @@ them are read and written as one array; all other rows go through a plain parser
 """
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -101,6 +101,20 @@ def write_sparse(features: sp.csr_matrix, label: Floats | None = None) -> bytes:
             record += _vector(2, struct.pack("<f", label[row]))
         out += _frame(record)
     return bytes(out)
+
+
+def write_labels(columns: Mapping[str, Floats]) -> bytes:
+    """Encodes answers: records without features whose labels are these columns, (n,) or (n, w), under their names."""
+    tables = [np.ascontiguousarray(values, "<f4").reshape(len(values), -1) for values in columns.values()]
+    entries = [
+        _vector(2, bytes(4 * table.shape[1]), name.encode()) for name, table in zip(columns, tables, strict=True)
+    ]
+    out = np.tile(np.frombuffer(_frame(b"".join(entries)), np.uint8), (len(tables[0]), 1))
+    end = 8
+    for entry, table in zip(entries, tables, strict=True):
+        end += len(entry)
+        out[:, end - 4 * table.shape[1] : end] = table.view(np.uint8)
+    return out.tobytes()
 
 
 @dataclass(slots=True)
@@ -357,8 +371,8 @@ def _dense_frame(width: int, *, labelled: bool) -> tuple[bytes, int, int]:
     return _frame(features + label), 8 + len(features) - 4 * width, 8 + len(features) + len(label) - 4
 
 
-def _vector(tag: int, floats: bytes) -> bytes:
-    return _chunk(tag, _chunk(1, b"values") + _chunk(2, _chunk(_FLOAT32, _chunk(1, floats))))
+def _vector(tag: int, floats: bytes, key: bytes = b"values") -> bytes:
+    return _chunk(tag, _chunk(1, key) + _chunk(2, _chunk(_FLOAT32, _chunk(1, floats))))
 
 
 def _frame(payload: bytes) -> bytes:
