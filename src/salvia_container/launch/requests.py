@@ -11,7 +11,8 @@ NOT_STARTED = 125  # the exit code of a run whose user code could not be started
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`module` is run as `python -m module` by the forked template itself; "" means: execute `arguments` instead.
+    """`module` is run as `python -m module`, `script` as `python script`, by the forked template itself; neither means:
+    execute `arguments` instead.
 
     `uid` counts only where the template is root; elsewhere there is only one to be. `memory` is in bytes. `read_only` is
     relative to /opt/ml.
@@ -19,6 +20,7 @@ class Request:
 
     name: str
     module: str
+    script: str
     arguments: list[str]
     variables: dict[str, str]
     read_only: list[str]

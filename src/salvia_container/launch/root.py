@@ -13,6 +13,7 @@ from salvia_container.launch import kernel
 
 RUNS = "/run/salvia/runs"  # the folder of runs, until a run has taken its own part of it
 ENVIRONMENT = "/opt/environment"  # the Python environment of the image
+PACKAGES = "/opt/packages"  # each run's own virtual environment on top of that one, where `pip install` puts things
 CODE = "/opt/salvia"  # salvia_container and salvia_algorithms
 JOB_UID = 1000  # as whom runs are seen when the server itself is an ordinary user
 
@@ -91,7 +92,19 @@ def enter_user_namespace() -> None:
 def build(at: str, plan: dict[str, Any]) -> None:
     kernel.mount("tmpfs", at, "tmpfs", kernel.NO_SETUID | kernel.NO_DEVICES, "mode=0755,size=16m")
     os.umask(0o022)
-    for folder in ("dev/pts", "dev/shm", "etc", "opt/ml", "proc", "run", "sys/devices/system/cpu", "tmp", "var"):
+    # AWS's training toolkit wants opt/ml/code when it is imported; each run mounts its own opt/ml over it.
+    for folder in (
+        "dev/pts",
+        "dev/shm",
+        "etc",
+        "opt/ml/code",
+        "opt/packages",
+        "proc",
+        "run",
+        "sys/devices/system/cpu",
+        "tmp",
+        "var",
+    ):
         os.makedirs(f"{at}/{folder}", exist_ok=True)
     for name in _SYSTEM:
         _show_as_it_is(at, f"/{name}")

@@ -33,6 +33,8 @@ def furnish(request: Request) -> None:
     kernel.bind(f"{own}/ml", ML)
     for path in request.read_only:
         kernel.bind(f"{ML}/{path}", f"{ML}/{path}", read_only=True)
+    if os.path.isdir(f"{own}/packages"):
+        kernel.bind(f"{own}/packages", root.PACKAGES)
     kernel.bind(f"{own}/tmp", "/tmp")  # noqa: S108 - the run's own
     for name in root.RUN_FILES:
         kernel.bind(f"{own}/etc/{name}", f"/etc/{name}", read_only=True)

@@ -11,7 +11,7 @@ import socket
 import time
 import traceback
 
-from salvia_container.launch import init, kernel, record, requests, root
+from salvia_container.launch import init, kernel, packages, record, requests, root
 from salvia_container.launch.memory import Group, Watch
 from salvia_container.launch.requests import Descriptors, Request
 
@@ -190,7 +190,10 @@ def _prepare_folder(request: Request) -> None:
         file = os.open(f"{own}/etc/{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         os.write(file, text.encode())
         os.close(file)
+    has_packages = packages.prepare(f"{own}/packages")
     if os.getuid() == 0:
+        if has_packages:
+            _give_away(f"{own}/packages", uid, set())
         _give_away(f"{own}/ml", uid, {f"{own}/ml/{path}" for path in request.read_only})
 
 

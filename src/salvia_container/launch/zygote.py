@@ -4,6 +4,7 @@ It holds no secret and runs no user code; it must never enter an OpenMP region, 
 It ends when the server that started it closes the connection, or dies. Runs that it forked do not depend on it.
 """
 
+import contextlib
 import gc
 import importlib
 import json
@@ -40,13 +41,14 @@ def main() -> None:
 
 
 def _import(name: str) -> None:
-    """`package.*` means a package with its submodules, but not its __main__."""
+    """`package.*` means a package with its submodules, but not its __main__, nor what needs packages that this image has not."""
     package = importlib.import_module(name.removesuffix(".*"))
     if not name.endswith(".*"):
         return
     for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
+            with contextlib.suppress(ModuleNotFoundError):
+                importlib.import_module(module.name)
 
 
 def _describe(seconds: float) -> dict[str, float]:

@@ -86,6 +86,62 @@ async def test_each_line_reaches_the_log_at_once(compute: Process, tmp_path: Pat
     await compute.remove("run")
 
 
+async def test_a_plain_script_is_forked_too_unless_a_variable_must_be_read_at_the_start(
+    compute: Process, tmp_path: Path
+) -> None:
+    text = "import sys; print('salvia_container.failure' in sys.modules, sys.argv, __name__, __file__)"
+    command = ("python3", "program.py", "--epochs", "2")
+    forked = await lines_of(compute, tmp_path, text, "forked", command=command)
+    executed = await lines_of(compute, tmp_path, text, "executed", command=command, variables={"PYTHONHASHSEED": "1"})
+
+    assert forked == ["True ['program.py', '--epochs', '2'] __main__ /opt/ml/program.py"]
+    assert executed == ["False ['program.py', '--epochs', '2'] __main__ /opt/ml/program.py"]
+
+
+@pytest.fixture
+def with_packages(tmp_path: Path) -> Iterator[Process]:
+    """An environment with one module in it, which runs may add theirs to."""
+    folder = tmp_path / "environment"
+    subprocess.run(
+        [
+            sys.executable.replace("python", "uv"),
+            "venv",
+            "--quiet",
+            "--no-project",
+            str(folder),
+            "--python",
+            sys.executable,
+        ],
+        check=True,
+    )
+    (site,) = folder.glob("lib/python*/site-packages")
+    (site / "of_image.py").write_text("version = 'image'")
+    found = Environment("program", folder, modules=("program",), preload=("json",))
+    opened = Process(tmp_path, lambda _: found)
+    yield opened
+    opened.close()
+
+
+async def test_what_a_run_installs_comes_before_what_its_image_has_and_is_its_own(
+    with_packages: Process, tmp_path: Path
+) -> None:
+    text = (
+        "import subprocess, sys, sysconfig\n"
+        "look = 'import of_image; print(of_image.version)'\n"
+        "where = [sys.executable, '-c', 'import sysconfig; print(sysconfig.get_path(\"purelib\"))']\n"
+        "site = subprocess.run(where, capture_output=True, text=True).stdout.strip()\n"
+        "subprocess.run([sys.executable, '-c', look])\n"
+        "open(f'{site}/of_image.py', 'w').write('version = \"run\"')\n"
+        "subprocess.run([sys.executable, '-c', look])\n"
+        "exec(look)\n"
+        "print(site.startswith('/opt/packages/'), sys.executable)\n"
+    )
+    first = await lines_of(with_packages, tmp_path, text, "first")
+    second = await lines_of(with_packages, tmp_path, text, "second")
+
+    assert first == second == ["image", "run", "run", "True /opt/packages/bin/python"]
+
+
 async def test_a_run_cannot_read_what_earlier_runs_were_given(compute: Process, tmp_path: Path) -> None:
     await lines_of(compute, tmp_path, "print(1)", name="first", variables={"SECRET": "hunter" + "2" * 20})
     look = (
@@ -213,7 +269,7 @@ def spec(
     data: Path, command: tuple[str, ...] = ("python", "-m", "program", "train"), name: str = "run", **given: Any
 ) -> RunSpec:
     given.setdefault("variables", {"COLOUR": "blue"})
-    return RunSpec(name, "program" if command[0] == "python" else "python", command, data / "log", **given)
+    return RunSpec(name, "program" if command[0].startswith("python") else "python", command, data / "log", **given)
 
 
 async def program(compute: Process, data: Path, text: str, name: str = "run", **given: Any) -> Run:

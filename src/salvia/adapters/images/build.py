@@ -19,6 +19,7 @@ from pathlib import Path
 import uv
 
 import salvia_container
+from salvia.adapters.images.environment import CONSTRAINTS
 
 CODE_PATH = "/opt/salvia"  # where a sandbox shows salvia_container and salvia_algorithms
 # What `python -c` runs to become uv or a compiler, on a leash: a server that is killed must not leave one behind that goes
@@ -31,7 +32,7 @@ die_with_parent()
 if os.getppid() == int(sys.argv[2]):
     os.execv(sys.argv[3], sys.argv[3:])
 """
-_LAYOUT = "1"  # changes when environments are built differently from the same lock
+_LAYOUT = "3"  # changes when environments are built differently from the same lock
 _COMPLAINT = 1500  # characters of uv's complaint that are passed on
 # AWS publishes these as sources only. Their one part in C would answer gethostname() with the name of the instance, which a
 # sandbox does by itself; so they are built with a compiler that does nothing, since a user's machine may have none, and a
@@ -39,6 +40,10 @@ _COMPLAINT = 1500  # characters of uv's complaint that are passed on
 _FROM_SOURCE = ("sagemaker-training",)
 _NO_COMPILER = {"CC": "true", "CXX": "true", "LDSHARED": "true"}
 _STANDS_IN = {"gethostname.py": '"""Host names here are those of the instances already: there is nothing to load."""\n'}
+# Libraries that a user's requirements.txt does not replace: an old pin of one would fetch gigabytes, and break what depends on it.
+_KEPT = ("numpy", "scipy", "scikit-learn", "torch", "tensorflow-cpu", "xgboost-cpu")
+# The same library under the name that other packages ask for.
+_ALSO_KNOWN_AS = {"xgboost-cpu": "xgboost", "tensorflow-cpu": "tensorflow"}
 
 
 class BuildError(RuntimeError):
@@ -117,9 +122,35 @@ def _fill(folder: Path, lock: str, say: Callable[[str], None]) -> None:
         # In this environment, whose setuptools the lock names; and past uv's cache, where others would find what was made.
         _install(folder, "sources.txt", sources, "--no-build-isolation", "--no-cache", **_NO_COMPILER)
         for name, text in _STANDS_IN.items():
-            (site / name).write_text(text)
-    (site / "salvia.pth").write_text(f"{CODE_PATH}\n")
+            _write(site / name, text)
+    for package, other in _ALSO_KNOWN_AS.items():
+        _name_too(site, package, other)
+    keep = [package for package in packages if package.partition("==")[0] in _KEPT]
+    _write(folder / CONSTRAINTS, "".join(f"{line}\n" for line in keep + _renamed(keep)))
+    _write(site / "salvia.pth", f"{CODE_PATH}\n")
     (folder / "built.json").write_text(json.dumps({"python": sys.version, "packages": packages}))
+
+
+def _renamed(packages: list[str]) -> list[str]:
+    parts = (package.partition("==") for package in packages)
+    return [f"{_ALSO_KNOWN_AS[name]}=={version}" for name, _, version in parts if name in _ALSO_KNOWN_AS]
+
+
+def _name_too(site: Path, package: str, other: str) -> None:
+    """Has what asks for `other` find that it is installed, when `package`, which is the same, is."""
+    for found in site.glob(f"{package.replace('-', '_')}-*.dist-info"):
+        version = found.name.removesuffix(".dist-info").rpartition("-")[2]
+        folder = site / f"{other}-{version}.dist-info"
+        folder.mkdir()
+        folder.chmod(0o755)
+        _write(folder / "METADATA", f"Metadata-Version: 2.1\nName: {other}\nVersion: {version}\n")
+        _write(folder / "INSTALLER", "salvia\n")
+
+
+def _write(file: Path, text: str) -> None:
+    """Readable by runs, which are other users, whatever the server's mask."""
+    file.write_text(text, encoding="utf-8")
+    file.chmod(0o644)
 
 
 def _parted(lock: str) -> tuple[str, str]:

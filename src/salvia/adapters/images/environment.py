@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+CONSTRAINTS = "constraints.txt"  # in the folder: the versions that a run's `pip install` keeps
+
 
 @dataclass(frozen=True, slots=True)
 class Environment:

@@ -15,7 +15,7 @@ from salvia.adapters.compute.process.abilities import probe
 from salvia.adapters.compute.process.ends import Ends
 from salvia.adapters.compute.process.folders import RunFolders
 from salvia.adapters.compute.process.template import Readings, Template
-from salvia.adapters.images.environment import Environment
+from salvia.adapters.images.environment import CONSTRAINTS, Environment
 from salvia.base.text import without_paths
 from salvia.ports.compute import CannotLaunchError, Run, RunSpec
 from salvia_container.launch import root
@@ -29,6 +29,27 @@ _TIDY_SECONDS = 30.0
 _FIRST_UID = 1_000_000_000  # runs of a root server have uids from here on, one each
 _ALL_UIDS = 4294967295  # the size of the first user namespace
 _NOBODY = 65534
+# Variables that libraries read when they are loaded: a run that sets one of these itself is not forked from a process that
+# has them loaded.
+_READ_AT_START = (
+    "PYTHON",
+    "LD_",
+    "OMP_",
+    "GOMP_",
+    "KMP_",
+    "MKL_",
+    "OPENBLAS_",
+    "NUMEXPR_",
+    "BLIS_",
+    "TORCH_",
+    "PYTORCH_",
+    "CUDA_",
+    "TF_",
+    "XLA_",
+    "KERAS_",
+    "HF_",
+    "TRANSFORMERS_",
+)
 
 
 class Process:
@@ -131,11 +152,12 @@ class Process:
             environment = self._find_environment(spec.image)
         except LookupError as error:
             raise CannotLaunchError(f"there is no environment {spec.image!r} on this machine") from error
-        forked = spec.command[:2] == ("python", "-m") and spec.command[2] in environment.modules
+        module, script, arguments = _forked(spec, environment)
         request = Request(
             name=spec.name,
-            module=spec.command[2] if forked else "",
-            arguments=list(spec.command[3:] if forked else spec.command),
+            module=module,
+            script=script,
+            arguments=arguments,
             variables=_variables(environment, spec),
             read_only=[_below_ml(path) for path in spec.read_only],
             hostname=spec.hostname,
@@ -145,7 +167,7 @@ class Process:
             isolated=spec.isolated,
             uid=_uid(spec.name),
         )
-        return self._template(environment, warm=forked), request
+        return self._template(environment, warm=bool(module or script)), request
 
     def _template(self, environment: Environment, *, warm: bool) -> Template:
         key = (environment.name, warm)
@@ -203,6 +225,18 @@ async def _readable(descriptor: int) -> None:
         loop.remove_reader(descriptor)
 
 
+def _forked(spec: RunSpec, environment: Environment) -> tuple[str, str, list[str]]:
+    """The module and the script that a forked template goes on as, and what to tell it, or execute instead of either."""
+    command = spec.command
+    asks = any(name.startswith(_READ_AT_START) for name in spec.variables)
+    if not asks and command[:2] == ("python", "-m") and command[2] in environment.modules:
+        return command[2], "", list(command[3:])
+    plain = len(command) > 1 and command[0] in {"python", "python3"} and not command[1].startswith("-")
+    if not asks and plain and environment.preload:
+        return "", command[1], list(command[2:])
+    return "", "", list(command)
+
+
 def _threads(cpus: float) -> int:
     return max(1, int(cpus))
 
@@ -211,8 +245,10 @@ def _variables(environment: Environment, spec: RunSpec) -> dict[str, str]:
     """All that a run sees: nothing of the server's own environment."""
     threads = str(_threads(spec.cpus))
     folders = [f"{sys.base_prefix}/bin", "/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"]
+    own = {}
     if environment.folder is not None:
-        folders.insert(0, f"{root.ENVIRONMENT}/bin")
+        folders[:0] = [f"{root.PACKAGES}/bin", f"{root.ENVIRONMENT}/bin"]
+        own = {"PIP_CONSTRAINT": f"{root.ENVIRONMENT}/{CONSTRAINTS}", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     return {
         "PATH": ":".join(folders),
         "HOME": "/tmp",  # noqa: S108 - the run's own
@@ -226,6 +262,7 @@ def _variables(environment: Environment, spec: RunSpec) -> dict[str, str]:
         "NUMEXPR_NUM_THREADS": threads,
         "SM_NUM_CPUS": threads,
         "SM_MEMORY_BYTES": str(spec.memory),
+        **own,
         **spec.variables,
     }
 

@@ -1,0 +1,1 @@
+"""Script mode: a user's own training script inside a framework's image, run by AWS's training toolkit."""

@@ -1,0 +1,117 @@
+"""The unmodified SageMaker SDK v2 and v3 train users' own scripts with scikit-learn."""
+
+import pytest
+
+from tests.clients.conftest import Client
+
+pytestmark = pytest.mark.slow
+
+SCRIPT = """
+import argparse, json, os
+import joblib
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--strength", type=float)
+    parser.add_argument("--model-dir", default=os.environ["SM_MODEL_DIR"])
+    parser.add_argument("--train", default=os.environ.get("SM_CHANNEL_TRAIN"))
+    asked = parser.parse_args()
+    print("channel", sorted(os.listdir(asked.train)) if asked.train else None)
+    x, y = load_digits(return_X_y=True)
+    a, b, c, d = train_test_split(x, y, random_state=0)
+    model = LogisticRegression(C=asked.strength, max_iter=500).fit(a, c)
+    print(f"accuracy: {model.score(b, d):.3f};")
+    joblib.dump(model, os.path.join(asked.model_dir, "model.joblib"))
+"""
+
+SDK2 = f"""
+import pathlib, sagemaker
+from sagemaker.sklearn import SKLearn
+pathlib.Path("code").mkdir()
+pathlib.Path("code/train.py").write_text({SCRIPT!r})
+session = sagemaker.Session()
+role = sagemaker.get_execution_role(session)
+def estimator(entry="train.py", **changes):
+    return SKLearn(**({{"entry_point": entry, "source_dir": "code", "role": role, "instance_type": "ml.m5.large", "framework_version": "1.2-1",
+        "py_version": "py3", "sagemaker_session": session, "hyperparameters": {{"strength": 0.1}},
+        "metric_definitions": [{{"Name": "accuracy", "Regex": "accuracy: (.*?);"}}]}} | changes))
+def failure(text, entry="train.py", requirements=""):
+    pathlib.Path("code", entry).write_text(text)
+    pathlib.Path("code/requirements.txt").write_text(requirements)
+    try:
+        estimator(entry).fit(logs=False)
+    except Exception as error:
+        return str(error)
+"""
+
+
+def test_sklearn_fits_a_users_script_and_says_which_version_runs(sdk2: Client) -> None:
+    result = sdk2.python(
+        SDK2
+        + """
+data = session.upload_string_as_file_body("1,2", session.default_bucket(), "script/train/rows.csv")
+e = estimator()
+e.fit({"train": data}, logs=False)
+job = e.latest_training_job.describe()
+result = {"metrics": {m["MetricName"]: m["Value"] for m in job["FinalMetricDataList"]}, "model": e.model_data,
+    "said": [t["StatusMessage"] for t in job["SecondaryStatusTransitions"]]}
+""",
+        timeout=400,
+    )
+
+    assert result["metrics"]["accuracy"] > 0.93  # type: ignore[index]
+    assert "sagemaker-scikit-learn 1.2-1 asked, 1.9.1 runs" in str(result["said"])
+
+
+def test_a_failing_script_tells_why_in_one_line(sdk2: Client) -> None:
+    result = sdk2.python(
+        SDK2
+        + """
+result = {
+    "raised": failure("def f():\\n    raise ValueError('no such rows')\\nf()"),
+    "exit": failure("raise SystemExit(7)"),
+    "requirements": failure("", requirements="no-such-package-of-salvia==9"),
+    "replaced": failure("import sys, cowsay, numpy; sys.exit(cowsay.__file__ + numpy.__version__)", requirements="cowsay==6.1\\nnumpy==1.20"),
+}
+"""
+    )
+
+    command = 'Command "/opt/packages/bin/python -- train.py --strength 0.1", exit code: 1'
+    assert (
+        f'AlgorithmError: ExecuteUserScriptError: ExitCode 1 ErrorMessage "ValueError: no such rows" {command}'
+        in str(result["raised"])
+    )
+    assert f'AlgorithmError: ExecuteUserScriptError: ExitCode 7 ErrorMessage "" {command}' in str(result["exit"])
+    assert 'ErrorMessage "ERROR: No matching distribution found for no-such-package-of-salvia==9"' in str(
+        result["requirements"]
+    )
+    assert 'ErrorMessage "/opt/packages/lib/' in str(result["replaced"])
+    assert "2.3.5" in str(result["replaced"])
+
+
+def test_model_trainer_runs_a_script_in_the_scikit_learn_image(sdk3: Client) -> None:
+    result = sdk3.python(
+        f"""
+import pathlib
+from sagemaker.core.helper.session_helper import Session
+from sagemaker.core import image_uris
+from sagemaker.train import ModelTrainer
+from sagemaker.train.configs import Compute, SourceCode
+session = Session()
+pathlib.Path("code").mkdir()
+pathlib.Path("code/train.py").write_text({SCRIPT!r})
+pathlib.Path("code/requirements.txt").write_text("cowsay==6.1")
+image = image_uris.retrieve("sklearn", session.boto_region_name, version="1.2-1")
+trainer = ModelTrainer(training_image=image, base_job_name="v3sk", source_code=SourceCode(source_dir="code", entry_script="train.py", requirements="requirements.txt"),
+    compute=Compute(instance_type="ml.m5.large", instance_count=1), hyperparameters={{"strength": 0.1}}, sagemaker_session=session)
+trainer.train()
+job = trainer._latest_training_job
+job.refresh()
+result = {{"status": job.training_job_status, "reason": str(job.failure_reason)}}
+"""
+    )
+
+    assert result["status"] == "Completed", result
