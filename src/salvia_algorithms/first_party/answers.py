@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from salvia_algorithms.first_party.requests import CONTENT_TYPES, CSV, JSON, JSON_LINES, RECORDIO, Refusal
+from salvia_algorithms.first_party.requests import CONTENT_TYPES, CSV, JSON, JSON_LINES, RECORDIO
 from salvia_container import recordio
+from salvia_container.serving.handler import Refusal
 
 Columns = Mapping[str, npt.NDArray[Any]]
 

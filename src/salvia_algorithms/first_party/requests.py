@@ -8,6 +8,7 @@ import scipy.sparse as sp
 
 from salvia_algorithms.first_party.batch import Batch, Floats
 from salvia_container import recordio
+from salvia_container.serving.handler import Refusal
 
 CSV, JSON, JSON_LINES, RECORDIO = (
     "text/csv",
@@ -17,14 +18,6 @@ CSV, JSON, JSON_LINES, RECORDIO = (
 )
 CONTENT_TYPES = (CSV, JSON, JSON_LINES, RECORDIO)
 NOT_EVALUATED = "unable to evaluate payload provided"  # AWS's words, and the only ones it has
-
-
-class Refusal(Exception):
-    """A request that gets an HTTP error instead of an answer."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status, self.message = status, message
 
 
 def decode(body: bytes, content_type: str, features: int) -> Batch:

@@ -8,8 +8,9 @@ import pytest
 import scipy.sparse as sp
 
 from salvia_algorithms.first_party.answers import Accepted, accepted, encode
-from salvia_algorithms.first_party.requests import CSV, JSON, JSON_LINES, RECORDIO, Refusal, decode
+from salvia_algorithms.first_party.requests import CSV, JSON, JSON_LINES, RECORDIO, decode
 from salvia_container import recordio
+from salvia_container.serving.handler import Refusal
 
 ROWS = np.array([[1.5, 0, 2], [0, 3, 4]], np.float32)
 SPARSE = sp.csr_matrix(ROWS)
