@@ -17,7 +17,7 @@ LEARNING_RATES = {
     "rmsprop": (0.01, 0.1, 0.03, 0.003),
     "sgd": (0.1, 0.01, 0.03, 0.003),
 }
-DECAYS = (0.0, 1e-4, 1e-2, 1.0)
+DECAYS = (0.0, 1e-3, 1e-2, 1e-1)
 SPARSITIES = (0.0, 1e-3)
 STEP, FACTOR, LEAST = 100, 0.99, 1e-5
 

@@ -34,7 +34,7 @@ class Checkpoint:
             "epoch": epoch,
             "steps": fit.optimizer.steps,
             "model": selection.model,
-            "best": [*selection.key, selection.loss, selection.reference],
+            "best": [selection.worth, selection.loss, *selection.reference],
             "stale": selection.stale,
         }
         arrays: dict[str, Any] = {
@@ -67,7 +67,7 @@ class Checkpoint:
             array[:] = arrays[name]
         fit.optimizer.steps = state["steps"]
         selection.model, selection.stale, selection.parameters = state["model"], state["stale"], arrays["selected"]
-        *key, selection.loss, selection.reference = state["best"]
-        selection.key = (key[0], key[1])
+        selection.worth, selection.loss, *reference = state["best"]
+        selection.reference = (reference[0], reference[1])
         report.info(f"Checkpoint loaded from {self._path}, going on with epoch {state['epoch'] + 1}")
         return int(state["epoch"]) + 1

@@ -17,34 +17,42 @@ SAMPLED = "sampled_"
 
 @dataclass(slots=True)
 class Selection:
-    """The best model: `model` is its number, `parameters` its columns; `key` orders models, less is better.
+    """The best model: `model` is its number, `parameters` its columns, `loss` and `worth` what it is as a Ranking says.
 
     `stale` counts the epochs in a row whose best was hardly better than what was known; `reference` is what they have to
-    beat.
+    beat: worth and loss.
     """
 
     model: int = -1
     parameters: Floats = field(default_factory=lambda: np.empty(0, np.float32))
-    key: tuple[float, float] = (np.inf, np.inf)
+    worth: float = -np.inf
     loss: float = np.inf
-    reference: float = np.inf
+    reference: tuple[float, float] = (-np.inf, np.inf)
     stale: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The best of one epoch. `shown` is what the log says of it: the criterion and its value."""
+    """The best of one epoch. `worth` is the value of the criterion, 0 where models are compared by their loss alone.
+
+    `doubt` is the standard error of `worth`. `criterion` and `shown` are what the log says.
+    """
 
     model: int
-    key: tuple[float, float]
+    worth: float
+    doubt: float
     loss: float
-    shown: tuple[str, float]
+    criterion: str
+    shown: float
 
 
 def ranked(
     values: Mapping[str, Any], objective: str, losses: npt.NDArray[np.float64], found: Evaluation | None
 ) -> Ranking:
-    """By the criterion on validation data, where there is one for a classifier; else by the loss. Equals go by the loss."""
+    """By the criterion on validation data, where there is one for a classifier; else by the loss.
+
+    A criterion counts rows, and a few rows more or less are chance. What cannot be told from the best goes by the loss.
+    """
     losses = np.where(np.isfinite(losses), losses, np.inf)
     criterion = values["binary_classifier_model_selection_criteria"]
     if (
@@ -54,23 +62,35 @@ def ranked(
         or not len(found.label)
     ):
         best = int(losses.argmin())
-        return Ranking(best, (float(losses[best]), 0.0), float(losses[best]), (objective, float(losses[best])))
+        return Ranking(best, 0.0, 0.0, float(losses[best]), objective, float(losses[best]))
     scores = np.where(np.isfinite(found.scores), found.scores, 0)
     worth = np.where(np.isfinite(losses), calibrated(scores, found.label, values).value, -np.inf)
-    best = int(np.lexsort((losses, -worth))[0])
-    key = (float(-worth[best]), float(losses[best]))
-    return Ranking(best, key, float(losses[best]), (SAMPLED + criterion, float(worth[best])))
+    doubt = _standard_error(float(worth.max()), found.label, criterion)
+    best = int(np.where(worth >= worth.max() - doubt, losses, np.inf).argmin())
+    return Ranking(best, float(worth[best]), doubt, float(losses[best]), SAMPLED + criterion, float(worth[best]))
 
 
 def improved(selection: Selection, ranking: Ranking, parameters: Floats, tolerance: float) -> bool:
     """Takes over what is better; returns whether it is better by more than the tolerance, a part of what was known."""
-    if ranking.key < selection.key:
+    ahead = ranking.worth - selection.worth
+    if ahead > ranking.doubt or (ahead >= -ranking.doubt and ranking.loss < selection.loss):
         selection.model, selection.parameters = ranking.model, parameters
-        selection.key, selection.loss = ranking.key, ranking.loss
-    value = ranking.key[0]
-    better = not np.isfinite(selection.reference) or selection.reference - value > tolerance * abs(selection.reference)
+        selection.worth, selection.loss = ranking.worth, ranking.loss
+    worth, loss = selection.reference
+    better = (
+        not np.isfinite(worth)
+        or ranking.worth - worth > tolerance * abs(worth)
+        or loss - ranking.loss > tolerance * loss
+    )
     if better:
-        selection.reference, selection.stale = value, 0
+        selection.reference, selection.stale = (max(worth, ranking.worth), min(loss, ranking.loss)), 0
     else:
         selection.stale += 1
     return bool(better)
+
+
+def _standard_error(worth: float, label: Floats, criterion: str) -> float:
+    """Accuracy is a mean over all rows; the others are, more or less, over the positive ones."""
+    rows = len(label) if criterion == names.ACCURACY else label.sum()
+    chance = min(max(worth, 0.0), 1.0)
+    return float((chance * (1 - chance) / max(float(rows), 1.0)) ** 0.5)

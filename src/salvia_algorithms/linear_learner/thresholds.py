@@ -34,7 +34,7 @@ def calibrated(scores: Floats, label: Floats, values: Mapping[str, Any]) -> Cali
     worth = _worth(hits, called, float(label.sum()), len(label), values)
     # A threshold between two equal scores tells nothing apart.
     worth[:-1][ranked[:-1] == ranked[1:]] = -np.inf
-    best = worth.argmax(axis=0)
+    best = _nearest(worth, ranked, float(label.sum()), values)
     columns = np.arange(scores.shape[1])
     last = ranked[best, columns].astype(np.float64)
     following = ranked[np.minimum(best + 1, len(label) - 1), columns].astype(np.float64)
@@ -48,6 +48,24 @@ def calibrated(scores: Floats, label: Floats, values: Mapping[str, Any]) -> Cali
     return Calibrated(
         np.where(nothing > value, np.maximum(top + 1e-6, top * (1 + 1e-6)), threshold), np.maximum(value, nothing)
     )
+
+
+def default_threshold(values: Mapping[str, Any]) -> float:
+    """Where a model that is right about chances would draw the line; also the middle of the margin."""
+    return 0.5 if values["loss"] == names.LOGISTIC else 0.0
+
+
+def _nearest(worth: Doubles, ranked: Floats, positives: float, values: Mapping[str, Any]) -> npt.NDArray[np.int64]:
+    """The best places to cut; of those that half a row would make equal, the one nearest to the default threshold."""
+    criterion = values["binary_classifier_model_selection_criteria"]
+    rows = {names.ACCURACY: len(worth), names.F_BETA: positives}.get(criterion)
+    best: npt.NDArray[np.int64] = worth.argmax(axis=0)
+    if not rows:
+        return best
+    distance = np.abs(ranked - np.float32(default_threshold(values)))
+    distance[worth < worth.max(axis=0) - 0.5 / rows] = np.inf
+    nearest: npt.NDArray[np.int64] = distance.argmin(axis=0)
+    return nearest
 
 
 def _worth(hits: Doubles, called: Doubles, positives: float, rows: int, values: Mapping[str, Any]) -> Doubles:

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,8 @@ from salvia_algorithms.linear_learner.fitting import Evaluation, Fit
 from salvia_algorithms.linear_learner.model import Model, metrics_of
 from salvia_algorithms.linear_learner.preparation import checked_label, prepared
 from salvia_algorithms.linear_learner.scores import scores
-from salvia_algorithms.linear_learner.selection import Selection, improved, ranked
-from salvia_algorithms.linear_learner.thresholds import calibrated
+from salvia_algorithms.linear_learner.selection import Ranking, Selection, improved, ranked
+from salvia_algorithms.linear_learner.thresholds import calibrated, default_threshold
 from salvia_container.failure import AlgorithmError, UserError
 from salvia_container.training import TrainingEnvironment
 
@@ -104,10 +104,10 @@ def _epoch(job: Job, fit: Fit, selection: Selection, epoch: int) -> None:
         _report_losses(job, fit, "validation", losses, epoch)
     ranking = ranked(job.values, fit.loss.objective, losses, found if job.hosts.rank == 0 else None)
     if job.hosts.size > 1:  # the first host has its own sample of rows: all follow it
-        ranking = type(ranking)(*_tupled(job.hosts.all([ranking.model, ranking.key, ranking.loss, ranking.shown])[0]))
-    criterion, value = ranking.shown
+        ranking = Ranking(*job.hosts.all(astuple(ranking))[0])
     report.info(
-        f"#early_stopping_criteria_metric: host={job.report.host}, epoch={epoch}, criteria={criterion}, value={value!r}"
+        f"#early_stopping_criteria_metric: host={job.report.host}, epoch={epoch}, "
+        f"criteria={ranking.criterion}, value={ranking.shown!r}"
     )
     if not np.isfinite(ranking.loss):
         report.warning(f"Epoch {epoch}: the loss of every model is infinite")
@@ -132,10 +132,6 @@ def _batches(source: Source, size: int, epoch: int) -> Iterator[Batch]:
         yield batches[place]
 
 
-def _tupled(ranking: list[Any]) -> list[Any]:
-    return [tuple(part) if isinstance(part, list) else part for part in ranking]
-
-
 def _warm_start(job: Job, fit: Fit) -> None:
     if WARM_START not in job.environment.channels:
         return
@@ -155,7 +151,7 @@ def _finished(job: Job, fit: Fit, selection: Selection) -> Model:
     kept = metrics_of(job.values, None if weights is None or fit.classes == 1 else weights.tolist())
     threshold = None
     if job.values["predictor_type"] == names.BINARY:
-        threshold = 0.5 if job.values["loss"] == names.LOGISTIC else 0.0
+        threshold = default_threshold(job.values)
     model = Model(weight, bias, job.values["predictor_type"], job.values["loss"], threshold, kept)
     if threshold is None or job.values["binary_classifier_model_selection_criteria"] == names.LOSS_FUNCTION:
         return model
