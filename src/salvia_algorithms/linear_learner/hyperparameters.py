@@ -79,7 +79,11 @@ TABLE = table(
 
 def validate(given: Mapping[str, str]) -> dict[str, Any]:
     """Typed values of all hyperparameters; `loss` and `optimizer` are settled. Raises UserError for the first problem."""
-    values = hyperparameters.validate(TABLE, given)
+    return settled(hyperparameters.validate(TABLE, given))
+
+
+def settled(values: dict[str, Any]) -> dict[str, Any]:
+    """What follows from the values together. Raises UserError where they do not go together."""
     kind = values["predictor_type"]
     if kind == MULTICLASS and values["num_classes"] < 3:
         raise not_valid("num_classes", str(values["num_classes"]), f"an integer in [3, 1000000] for a {MULTICLASS}")

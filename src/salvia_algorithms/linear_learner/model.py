@@ -19,7 +19,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from salvia_algorithms.first_party import ndarray
-from salvia_algorithms.first_party.batch import Floats
+from salvia_algorithms.first_party.answers import Columns
+from salvia_algorithms.first_party.batch import Batch, Floats
 from salvia_algorithms.linear_learner import hyperparameters as names
 from salvia_algorithms.linear_learner.losses import sigmoid
 from salvia_container.failure import UserError
@@ -64,6 +65,13 @@ class Model:
             np.exp(scores, out=scores)
             scores /= scores.sum(axis=1, keepdims=True)
         return scores
+
+    def predict(self, batch: Batch, *, verbose: bool) -> Columns:
+        """`score`, of a classifier of many one for each class, and the `predicted_label` of a classifier."""
+        raw = self.raw(batch.features)
+        labels = self.labels(raw)
+        score = raw if self.predictor_type == names.MULTICLASS else raw[:, 0]
+        return {"score": score} if labels is None else {"score": score, "predicted_label": labels.astype(np.int64)}
 
     def labels(self, raw: Floats) -> Floats | None:
         """(n,): 0 or 1, or the class with the highest score; None for a regressor."""

@@ -7,16 +7,12 @@ from typing import Any
 import numpy as np
 
 from salvia_algorithms.first_party.batch import Batch, Floats, stack
+from salvia_algorithms.first_party.beginning import no_data
 from salvia_algorithms.first_party.collective import Collective
 from salvia_algorithms.first_party.source import Source
 from salvia_algorithms.linear_learner import hyperparameters as names
 from salvia_algorithms.linear_learner.scaling import Moments, Scaling, scaling_of
 from salvia_container.failure import UserError
-
-NO_DATA = (
-    "No training data processed. Either the training channel is empty or the mini-batch size is too high. Verify that "
-    "training data contains non-empty files and the mini-batch size is less than the number of records per training host."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +74,7 @@ def checked_label(values: Mapping[str, Any], batch: Batch) -> Floats:
 def _agree_on_data(rows: int, features: int | None, hosts: Collective) -> None:
     found = hosts.all([rows, features])
     if any(count == 0 for count, _ in found):
-        raise UserError(NO_DATA)
+        raise no_data()
 
 
 def _width(source: Source, hosts: Collective) -> int:

@@ -10,9 +10,9 @@ import numpy as np
 
 from salvia_algorithms.first_party import channels, collective, report
 from salvia_algorithms.first_party.batch import Batch
+from salvia_algorithms.first_party.beginning import configured
 from salvia_algorithms.first_party.channels import Accepted, Channel
 from salvia_algorithms.first_party.collective import Collective
-from salvia_algorithms.first_party.hyperparameters import final
 from salvia_algorithms.first_party.report import LOSS, SCORE, Report
 from salvia_algorithms.first_party.source import Source
 from salvia_algorithms.linear_learner import hyperparameters as names
@@ -51,8 +51,7 @@ class Job:
 
 def train(environment: TrainingEnvironment) -> None:
     """Runs the job in `environment`. Raises JobError with the reason when it fails."""
-    values = names.validate(environment.hyperparameters)
-    report.info(f"Final configuration: {final(names.TABLE, environment.hyperparameters)}")
+    values = names.settled(configured(names.TABLE, environment))
     given = {name: config for name, config in environment.channels.items() if name != WARM_START}
     read = channels.validate(CHANNELS, given)
     with collective.joined(environment) as hosts:

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from salvia_algorithms.first_party import ndarray
+from salvia_algorithms.first_party.serving import Serving
 from salvia_algorithms.linear_learner.model import ADDITIONAL, FILE, PARAMETERS, SYMBOL, Model, encoded, load, save
 from salvia_container.failure import UserError
+from salvia_container.serving.handler import Request
 
 # What AWS's own algorithm left in the arrays of a model of two features (weights 0.5 and -0.25, bias -1).
 ARRAYS = base64.b64decode(
@@ -119,3 +121,23 @@ def test_a_missing_model_is_named(tmp_path: Path) -> None:
 
 def test_the_arrays_above_are_what_mxnet_would_write() -> None:
     assert list(ndarray.read(ARRAYS)) == ["arg:fc0_weight", "arg:fc0_bias"]
+
+
+@pytest.mark.parametrize(
+    ("one", "answer"),
+    [
+        (model(), [{"score": pytest.approx(1 / (1 + np.e)), "predicted_label": 0}]),
+        (model("squared_loss", "regressor", None), [{"score": -1}]),
+        (
+            model("softmax_loss", "multiclass_classifier", None, 3),
+            [{"score": [pytest.approx(1 / 3)] * 3, "predicted_label": 0}],
+        ),
+    ],
+)
+def test_answers_have_awss_keys(one: Model, answer: list[dict[str, object]]) -> None:
+    request = Request(b"1,2", {"content-type": "text/csv", "accept": "application/json"})
+
+    (found,) = Serving(load).answer(one, [request])
+
+    assert isinstance(found.body, bytes)
+    assert json.loads(found.body) == {"predictions": answer}
