@@ -38,7 +38,7 @@ from salvia.resources.derive import Derived
 from salvia.resources.kind import Resource, derived
 from salvia.resources.service import Service
 from salvia.resources.world import World
-from salvia.services import cloudwatch, iam, logs, s3, sagemaker, sts
+from salvia.services import cloudwatch, iam, logs, s3, sagemaker, sagemaker_runtime, sts
 from salvia.services.iam.assume import assumed_caller, execution_caller, session_policy
 from salvia.services.iam.authorize import authorizer
 from salvia.services.iam.first_start import ensure_execution_role
@@ -51,6 +51,7 @@ from salvia.wire.tunnel import Upstream, is_loopback
 
 SERVICES: tuple[Service, ...] = (
     sagemaker.SERVICE,
+    sagemaker_runtime.SERVICE,
     s3.SERVICE,
     sts.SERVICE,
     iam.SERVICE,

@@ -31,6 +31,11 @@ class Settings:
     cors_origins: str = ""  # comma-separated origins that browsers may call from; empty: none
     describe_hold_seconds: float = 20.0  # how long Describe may wait for a job that an SDK waits for
     max_clock_skew_seconds: float = 900.0
+    invocation_seconds: float = 60.0  # how long a container may take to answer InvokeEndpoint
+    invocation_bytes: int = 6 << 20  # the largest body of InvokeEndpoint
+    serverless_invocation_bytes: int = 4 << 20  # ... of a serverless endpoint
+    serverless_idle_seconds: float = 300.0  # without a request, until a serverless endpoint's container is put away
+    route_seconds: float = 1.0  # how long a server may send requests by what another has changed meanwhile
     log_level: str = "warning"
 
     @classmethod

@@ -118,7 +118,7 @@ class Resource:
 
     async def update(self, call: Call) -> Answer:
         change = {name: value for name, value in call.params.items() if name not in self.model.identity}
-        return await self._wish(call, lambda record: self.amend(record, change))
+        return await self.wish(call, lambda record: self.amend(record, change))
 
     async def stop(self, call: Call) -> Answer:
         async def stopped(record: Record) -> None:
@@ -129,13 +129,13 @@ class Resource:
                 )
             record.wanted = "stopped"
 
-        return await self._wish(call, stopped)
+        return await self.wish(call, stopped)
 
     async def start(self, call: Call) -> Answer:
         async def running(record: Record) -> None:
             record.wanted = "running"
 
-        return await self._wish(call, running)
+        return await self.wish(call, running)
 
     async def delete(self, call: Call) -> Answer:
         record = await self.find(call)
@@ -187,11 +187,7 @@ class Resource:
             raise AwsError(phrase.format(noun=self.noun, name=self.identity.name(call.params), arn=arn), code=code)
         return record
 
-    def _taken(self, request: Mapping[str, Any], arn: str) -> AwsError:
-        sentence = self.taken.format(noun=self.noun, name=self.identity.name(request), arn=arn)
-        return self.taken_error(sentence)
-
-    async def _wish(self, call: Call, change: Callable[[Record], Awaitable[None]]) -> Answer:
+    async def wish(self, call: Call, change: Callable[[Record], Awaitable[None]]) -> Answer:
         """Apply `change` to the record and save it; to the newest one again when another request saved first."""
         while True:
             record = await self.find(call)
@@ -200,6 +196,10 @@ class Resource:
             if await self.world.table.save_wish(record):
                 self.world.wake()
                 return self.view(record)
+
+    def _taken(self, request: Mapping[str, Any], arn: str) -> AwsError:
+        sentence = self.taken.format(noun=self.noun, name=self.identity.name(request), arn=arn)
+        return self.taken_error(sentence)
 
 
 async def halt(kind: Resource, account: str, region: str, key: str) -> None:

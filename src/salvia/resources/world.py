@@ -13,6 +13,7 @@ from salvia.ports.metrics import Metrics
 from salvia.ports.objects import Objects
 from salvia.ports.serving import Serving
 from salvia.ports.table import Table
+from salvia.resources.fleet import Fleet
 from salvia.resources.machine import Queue
 from salvia.settings import Settings
 
@@ -44,6 +45,7 @@ class World:
     wake: Callable[[], None] = _no_wake  # the control loop looks for due records now
     look: Callable[[str, str, str, str], None] = _no_look  # ... and at this record, whenever it is due
     queue: Queue = field(default_factory=Queue)  # for this machine
+    fleet: Fleet = field(default_factory=Fleet)  # which runs answer for endpoints, as this server knows it
     parts: dict[str, Any] = field(
         default_factory=dict
     )  # ports of one service only, by name: "object_store", "log_store"

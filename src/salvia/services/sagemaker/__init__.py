@@ -2,6 +2,9 @@
 
 from salvia.resources.service import Service
 from salvia.resources.tags import add_tags, delete_tags, list_tags
+from salvia.services.sagemaker.hosting.capacities import update_endpoint_weights_and_capacities
+from salvia.services.sagemaker.hosting.config import EndpointConfig
+from salvia.services.sagemaker.hosting.endpoint import Endpoint
 from salvia.services.sagemaker.hosting.model import Model
 from salvia.services.sagemaker.search import search
 from salvia.services.sagemaker.training.job import TrainingJob
@@ -14,6 +17,8 @@ SERVICE = Service(
         TrainingJob,
         HyperParameterTuningJob,
         Model,
+        EndpointConfig,
+        Endpoint,
     ),
     operations={
         "AddTags": add_tags,
@@ -21,5 +26,6 @@ SERVICE = Service(
         "ListTags": list_tags,
         "ListTrainingJobsForHyperParameterTuningJob": list_trials,
         "Search": search,
+        "UpdateEndpointWeightsAndCapacities": update_endpoint_weights_and_capacities,
     },
 )

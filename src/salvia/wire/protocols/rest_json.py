@@ -6,7 +6,7 @@ from typing import Any
 from salvia.model.shapes import OperationModel, Shape
 from salvia.wire.errors import Failure, Malformed
 from salvia.wire.message import Body, Request, Response
-from salvia.wire.protocols import json
+from salvia.wire.protocols import eventstream, json
 from salvia.wire.protocols.bindings import read_head, write_head
 
 
@@ -38,6 +38,10 @@ class RestJson:
         shape = operation.output
         if shape is None:
             return Response(status, headers)
+        if shape.payload and shape.members[shape.payload].eventstream:
+            headers["content-type"] = eventstream.CONTENT_TYPE
+            events = members[shape.payload]
+            return Response(status, headers, eventstream.encoded(shape.members[shape.payload], events))
         if shape.payload:
             kind, body = _write_payload(shape.members[shape.payload], members.get(shape.payload))
             headers.setdefault("content-type", kind)

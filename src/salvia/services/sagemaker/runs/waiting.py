@@ -7,6 +7,7 @@ says in its User-Agent.
 
 import asyncio
 import re
+from collections.abc import Callable
 
 from salvia.base.call import Call
 from salvia.ports.images import Readiness
@@ -32,8 +33,11 @@ def waits(call: Call) -> bool:
     return bool(_SDK.search(agent) or _WAITER.search(agent))
 
 
-async def settled(world: World, record: Record, call: Call) -> Record:
-    """The record as soon as its status changes, or as it is when the client has waited long enough."""
+async def settled(world: World, record: Record, call: Call, is_over: Callable[[Record], bool] | None = None) -> Record:
+    """The record as soon as its status changes, or as it is when the client has waited long enough.
+
+    `is_over` replaces the change of status as what is waited for.
+    """
     sdk = _SDK.search(call.headers.get("user-agent", ""))
     brief = sdk is not None and int(sdk.group(1)) >= 3
     until = world.clock.now() + min(world.settings.describe_hold_seconds, _V3_HOLD if brief else 1e9)
@@ -41,7 +45,7 @@ async def settled(world: World, record: Record, call: Call) -> Record:
     while world.clock.now() < until:
         await asyncio.sleep(_BETWEEN_LOOKS)
         latest = await world.table.get(record.kind, record.account, record.region, record.key)
-        if latest is None or latest.state != record.state:
+        if latest is None or (is_over(latest) if is_over else latest.state != record.state):
             return latest or record
         if brief and latest.status.get("SecondaryStatus") != seen:
             return latest

@@ -1,0 +1,168 @@
+"""Which runs answer for an endpoint: kept in memory, written by whoever finds them healthy, read for every invocation.
+
+Nothing here is stored and nothing here is the truth: a route is made from an endpoint's record, by whichever server is
+asked. In the path of an invocation stands a dictionary and a choice, no table.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Key = tuple[str, str, str]  # account, region, key of the endpoint
+
+
+@dataclass(slots=True, eq=False)
+class Instance:
+    """One instance of a variant: a run for each container, and how many requests it has now."""
+
+    runs: tuple[str, ...]
+    in_flight: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Variant:
+    """The healthy instances of one variant in one deployment; while traffic shifts, two of them have the same name.
+
+    `labels` are what the containers are called. `direct` containers are asked one by one, others as a pipeline.
+    """
+
+    name: str
+    weight: float
+    instances: list[Instance] = field(default_factory=list)
+    labels: tuple[str, ...] = ("primary",)
+    direct: bool = False
+    many_models: bool = False
+    serverless: int = 0  # the most requests at once; 0: not serverless
+    by_chance: bool = False  # RoutingStrategy RANDOM
+
+    def pick(self) -> Instance | None:
+        """The instance that has least to do."""
+        instances = self.instances
+        if len(instances) < 2:
+            return instances[0] if instances else None
+        if self.by_chance:
+            return random.choice(instances)  # noqa: S311 - balance, not secrecy
+        least = min(instances, key=_in_flight)
+        instances.remove(least)  # so that idle instances take turns
+        instances.append(least)
+        return least
+
+
+@dataclass(slots=True, eq=False)
+class Route:
+    """Where an endpoint's requests go. `name` is as the user typed it; `facts` is for who serves it (capture, async)."""
+
+    key: Key
+    arn: str
+    name: str
+    variants: Sequence[Variant]
+    shadows: Sequence[Variant] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    made_at: float = field(default_factory=time.monotonic)
+    weights: Sequence[float] = field(init=False)  # cumulative
+
+    def __post_init__(self) -> None:
+        total, sums = 0.0, []
+        for variant in self.variants:
+            total += variant.weight
+            sums.append(total)
+        self.weights = sums
+
+    def choose(self, target: str = "") -> Variant | None:
+        """A variant by weight, or the one called `target`; None when there is none."""
+        variants = self.variants
+        if target:
+            variants = [variant for variant in variants if variant.name == target]
+            if len(variants) < 2:
+                return variants[0] if variants else None
+            return random.choices(variants, [variant.weight + 1e-9 for variant in variants])[0]  # noqa: S311
+        if len(variants) == 1:
+            return variants[0]
+        if not variants:
+            return None
+        if not self.weights[-1]:
+            return random.choice(variants)  # noqa: S311
+        return random.choices(variants, cum_weights=self.weights)[0]  # noqa: S311
+
+
+async def _nothing(_: Key) -> Route | None:
+    return None
+
+
+class Fleet:
+    """The routes of this server. Use it from one event loop.
+
+    `load` makes a route from its endpoint's record. `asked` is when a serverless variant was last asked for (by the
+    world's clock), by which its instances come and go.
+    """
+
+    def __init__(self) -> None:
+        self.routes: dict[Key, Route] = {}
+        self.load: Callable[[Key], Awaitable[Route | None]] = _nothing
+        self.asked: dict[tuple[Key, str], float] = {}
+        self._instances: dict[tuple[str, ...], Instance] = {}
+        self._changed: asyncio.Event | None = None
+
+    async def find(self, key: Key, fresh: float) -> Route | None:
+        """The route, as it was at most `fresh` seconds ago; another server may have changed it since."""
+        route = self.routes.get(key)
+        if route is not None:
+            if time.monotonic() - route.made_at < fresh:
+                return route
+            route.made_at = time.monotonic()  # who asks meanwhile need not load it too
+        loaded = await self.load(key)
+        if loaded is None:
+            self.drop(key)
+        else:
+            self.put(loaded)
+        return loaded
+
+    def instance(self, runs: tuple[str, ...]) -> Instance:
+        """Always the same object for the same runs, so that what is in flight is counted over changes of the route."""
+        found = self._instances.get(runs)
+        if found is None:
+            found = self._instances[runs] = Instance(runs)
+        return found
+
+    def put(self, route: Route) -> None:
+        self.routes[route.key] = route
+        self._tell()
+
+    def drop(self, key: Key) -> None:
+        if self.routes.pop(key, None) is not None:
+            self._tell()
+
+    def forget(self, runs: tuple[str, ...]) -> None:
+        self._instances.pop(runs, None)
+
+    def in_flight(self, runs: tuple[str, ...]) -> int:
+        found = self._instances.get(runs)
+        return found.in_flight if found else 0
+
+    def lose(self, instance: Instance) -> None:
+        """It does not answer: nobody asks it until its endpoint's route is put again."""
+        for route in self.routes.values():
+            for variant in (*route.variants, *route.shadows):
+                if instance in variant.instances:
+                    variant.instances.remove(instance)
+
+    async def change(self, seconds: float) -> None:
+        """Returns after the next change of any route, or after `seconds`."""
+        if self._changed is None:
+            self._changed = asyncio.Event()
+        try:
+            await asyncio.wait_for(self._changed.wait(), seconds)
+        except TimeoutError:
+            return
+
+    def _tell(self) -> None:
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
+
+
+def _in_flight(instance: Instance) -> int:
+    return instance.in_flight

@@ -1,0 +1,118 @@
+"""Endpoint configurations: which models an endpoint runs, on how much of the machine, and how traffic is split among them."""
+
+from collections import Counter
+from typing import Any
+
+from salvia.base.arn import Scope
+from salvia.base.errors import ValidationError
+from salvia.resources.kind import Resource
+
+MOST_VARIANTS = 10
+
+# behaves: changes what happens. recorded: kept, shown by Describe, and changes nothing here. refused: with a ValidationException.
+MEMBERS = {
+    "EndpointConfigName": "behaves",
+    "ProductionVariants": "behaves",
+    "ShadowProductionVariants": "behaves",
+    "DataCaptureConfig": "behaves",
+    "AsyncInferenceConfig": "behaves",
+    "Tags": "behaves",
+    "EnableNetworkIsolation": "behaves",
+    "KmsKeyId": "recorded",
+    "VpcConfig": "recorded",
+    "ExecutionRoleArn": "recorded",  # it is for inference components; a model has a role of its own
+    "MetricsConfig": "recorded",
+    "CrossRegionTrafficConfig": "recorded",
+    "ExplainerConfig": "refused",
+}
+VARIANT_MEMBERS = {
+    "VariantName": "behaves",
+    "ModelName": "behaves",
+    "InitialInstanceCount": "behaves",
+    "InstanceType": "behaves",
+    "InitialVariantWeight": "behaves",
+    "ServerlessConfig": "behaves",
+    "RoutingConfig": "behaves",
+    "ContainerStartupHealthCheckTimeoutInSeconds": "behaves",
+    "ModelDataDownloadTimeoutInSeconds": "recorded",
+    "VolumeSizeInGB": "recorded",
+    "AcceleratorType": "recorded",
+    "CoreDumpConfig": "recorded",
+    "EnableSSMAccess": "recorded",
+    "ManagedInstanceScaling": "recorded",  # it scales inference components
+    "InferenceAmiVersion": "recorded",
+    "CapacityReservationConfig": "recorded",
+    "VariantInstanceProvisionTimeoutInSeconds": "recorded",
+    "AcceleratorPartitionLayouts": "recorded",
+    "InstancePools": "refused",
+}
+
+
+class EndpointConfig(Resource):
+    noun = "EndpointConfig"
+    absent = ("ValidationException", 'Could not find endpoint configuration "{arn}".')
+    taken = 'Cannot create already existing endpoint configuration "{arn}".'
+    taken_error = ValidationError
+
+    async def admit(self, request: dict[str, Any], scope: Scope) -> dict[str, Any]:
+        _check(request)
+        variants = [*request["ProductionVariants"], *(request.get("ShadowProductionVariants") or ())]
+        for variant in variants:
+            _check_variant(variant)
+            await self._check_model(variant["ModelName"], scope)
+        spec = {"EnableNetworkIsolation": False} | request
+        for member in ("ProductionVariants", "ShadowProductionVariants"):
+            if spec.get(member):
+                spec[member] = [{"InitialVariantWeight": 1.0} | variant for variant in spec[member]]
+        if spec.get("DataCaptureConfig"):
+            spec["DataCaptureConfig"] = {"EnableCapture": False} | spec["DataCaptureConfig"]
+        return spec
+
+    async def _check_model(self, name: str, scope: Scope) -> None:
+        if await self.world.table.get("Model", scope.account, scope.region, name.lower()) is None:
+            raise ValidationError(f'Could not find model "{scope.arn("sagemaker", f"model/{name.lower()}")}".')
+
+
+def _check(request: dict[str, Any]) -> None:
+    for member, state in MEMBERS.items():
+        if state == "refused" and request.get(member):
+            raise ValidationError(f"{member} is not supported: endpoints here explain no predictions.")
+    shadows = request.get("ShadowProductionVariants") or []
+    variants = [*request["ProductionVariants"], *shadows]
+    twice = [name for name, count in Counter(one["VariantName"] for one in variants).items() if count > 1]
+    if twice:
+        raise ValidationError(
+            f"VariantName must be unique within an endpoint configuration: {', '.join(twice)} is not."
+        )
+    if len(request["ProductionVariants"]) > MOST_VARIANTS:
+        raise ValidationError(f"ProductionVariants must have at most {MOST_VARIANTS} members.")
+    if shadows and (len(shadows) > 1 or len(request["ProductionVariants"]) > 1):
+        raise ValidationError("ShadowProductionVariants takes one variant, beside one production variant.")
+    if not any(one.get("InitialVariantWeight", 1.0) for one in request["ProductionVariants"]):
+        raise ValidationError("InitialVariantWeight must be greater than 0 for at least one of the ProductionVariants.")
+    serverless = [one["VariantName"] for one in variants if one.get("ServerlessConfig")]
+    for member in ("DataCaptureConfig", "AsyncInferenceConfig", "ShadowProductionVariants"):
+        if serverless and request.get(member):
+            raise ValidationError(f"{member} cannot be used with ServerlessConfig.")
+    notified = ((request.get("AsyncInferenceConfig") or {}).get("OutputConfig") or {}).get("NotificationConfig") or {}
+    if notified.get("SuccessTopic") or notified.get("ErrorTopic"):
+        raise ValidationError(
+            "NotificationConfig is not supported: there is no SNS here. Look for the output object instead."
+        )
+
+
+def _check_variant(variant: dict[str, Any]) -> None:
+    name = variant["VariantName"]
+    if variant.get("InstancePools"):
+        raise ValidationError(f"Variant {name}: InstancePools is not supported: name an InstanceType.")
+    if not variant.get("ModelName"):
+        raise ValidationError(f"Variant {name}: ModelName is needed: inference components are not supported yet.")
+    if variant.get("ServerlessConfig"):
+        for member in ("InstanceType", "InitialInstanceCount", "AcceleratorType"):
+            if variant.get(member):
+                raise ValidationError(f"Variant {name}: {member} cannot be used with ServerlessConfig.")
+        return
+    if not variant.get("InstanceType"):
+        raise ValidationError(f"Variant {name}: InstanceType or ServerlessConfig is needed.")
+    if not variant.get("InitialInstanceCount"):
+        raise ValidationError(f"Variant {name}: InitialInstanceCount is needed, 1 or more.")

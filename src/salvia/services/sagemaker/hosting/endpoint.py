@@ -1,0 +1,237 @@
+"""Endpoints: models that answer. An endpoint's runs never end by themselves; what ends is started again.
+
+An endpoint's life is a list of situations, each decided from what is observed of its runs:
+
+    deletion wished     take its route away, end its runs, delete the record                                bury()
+    a plan to deploy    start the new fleet beside the old one, wait for /ping, move the traffic over       deploy()
+    in service          restart what died, follow the wished counts and weights, let go of what is drained  keep()
+    failed              nothing runs
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from salvia.base.arn import Scope
+from salvia.base.call import Call
+from salvia.base.errors import ValidationError
+from salvia.model.shapes import ServiceModel
+from salvia.ports.table import Record
+from salvia.resources.fleet import Key, Route
+from salvia.resources.kind import Answer, Resource
+from salvia.resources.world import World
+from salvia.services.sagemaker.hosting import plan as plans
+from salvia.services.sagemaker.hosting import shifting
+from salvia.services.sagemaker.hosting.instances import Instances, seats_of
+from salvia.services.sagemaker.hosting.routes import route_of
+from salvia.services.sagemaker.hosting.shown import shown_of, status_of
+from salvia.services.sagemaker.runs import waiting
+
+AT_ONCE = 0.0
+BUSY = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
+
+# behaves: changes what happens. recorded: kept, shown by Describe, and changes nothing here.
+MEMBERS = {
+    "EndpointName": "behaves",
+    "EndpointConfigName": "behaves",
+    "DeploymentConfig": "behaves",
+    "Tags": "behaves",
+    "RetainAllVariantProperties": "behaves",
+    "ExcludeRetainedVariantProperties": "behaves",
+    "RetainDeploymentConfig": "behaves",
+}
+
+
+class Endpoint(Resource):
+    noun = "Endpoint"
+    initial_status = "Creating"
+    absent = ("ValidationException", 'Could not find endpoint "{arn}".')
+    taken = 'Cannot create already existing endpoint "{arn}".'
+    taken_error = ValidationError
+
+    def __init__(self, world: World, model: ServiceModel) -> None:
+        super().__init__(world, model)
+        self.instances = Instances(world)
+        world.fleet.load = self.load
+        world.compute.on_change(self.look)
+
+    # ------------------------------------------------------------- what the API asks
+
+    async def admit(self, request: dict[str, Any], scope: Scope) -> dict[str, Any]:
+        shifting.check(request.get("DeploymentConfig"))
+        wish = await plans.drawn_up(self.world, scope, request["EndpointConfigName"], 1)
+        return request | {"_wish": wish}
+
+    async def amend(self, record: Record, request: dict[str, Any]) -> None:
+        shifting.check(request.get("DeploymentConfig"))
+        self.check_idle(record)
+        last = record.spec["_wish"]
+        scope = Scope(record.account, record.region)
+        wish = await plans.drawn_up(self.world, scope, request["EndpointConfigName"], last["generation"] + 1)
+        if request.get("RetainDeploymentConfig"):
+            wish["deployment"] = record.spec.get("DeploymentConfig")
+        else:
+            wish["deployment"] = request.get("DeploymentConfig")
+        excluded = {one["VariantPropertyType"] for one in request.get("ExcludeRetainedVariantProperties") or ()}
+        kept = self._retained(record, wish, excluded) if request.get("RetainAllVariantProperties") else {}
+        live = str(record.status["_plan"]["generation"])
+        capacities = record.spec.get("_capacities", {})
+        record.spec["_capacities"] = {live: capacities.get(live, {}), str(wish["generation"]): kept}
+        record.spec |= {"_wish": wish, "DeploymentConfig": wish["deployment"]}
+
+    def check_idle(self, record: Record) -> None:
+        """Raises ValidationError while another change is under way, or when there is nothing left to change."""
+        status = status_of(record)
+        if status in BUSY:
+            raise ValidationError(f'Cannot update in-progress endpoint "{record.arn}".')
+        if status != "InService":
+            raise ValidationError(f'Cannot update endpoint "{record.arn}" in status {status}: it can only be deleted.')
+
+    def _retained(self, record: Record, wish: dict[str, Any], excluded: set[str]) -> dict[str, Any]:
+        """What the new plan's variants take over from those of the same name."""
+        live = record.status["_plan"]
+        if "DataCaptureConfig" not in excluded and live["config"].get("DataCaptureConfig"):
+            wish["config"] = wish["config"] | {"DataCaptureConfig": live["config"]["DataCaptureConfig"]}
+        before = {variant.name: variant for variant in plans.variants_of(live) if not variant.serverless}
+        kept: dict[str, Any] = {}
+        for variant in plans.variants_of(wish):
+            old = before.get(variant.name)
+            if old is None or variant.serverless:
+                continue
+            if "DesiredWeight" not in excluded:
+                kept.setdefault(variant.name, {})["weight"] = plans.weight_of(record, live, old)
+            if "DesiredInstanceCount" not in excluded:
+                kept.setdefault(variant.name, {})["count"] = plans.count_of(record, live, old)
+        return kept
+
+    async def hold(self, record: Record, call: Call) -> Record:
+        if status_of(record) not in BUSY or not waiting.waits(call):
+            return record
+        await waiting.settled(self.world, record, call, lambda latest: status_of(latest) not in BUSY)
+        return await self.find(call)
+
+    async def delete(self, call: Call) -> Answer:
+        """A wish: it shows Deleting until its runs have ended."""
+
+        async def deleted(record: Record) -> None:
+            record.wanted = "deleted"
+
+        return await self.wish(call, deleted)
+
+    def view(self, record: Record) -> dict[str, Any]:
+        return super().view(record) | shown_of(record)
+
+    # ------------------------------------------------------------- what the loop does
+
+    async def reconcile(self, endpoint: Record) -> float | None:
+        if endpoint.wanted == "deleted":
+            return await self.bury(endpoint)
+        if endpoint.state == "Failed":
+            await self.instances.remove_all(endpoint)
+            return None
+        again = await (self.deploy(endpoint) if is_pending(endpoint) else self.keep(endpoint))
+        self.publish(endpoint)
+        draining = await self.instances.clear(endpoint)
+        return again if draining is None else min(again, draining)
+
+    async def bury(self, endpoint: Record) -> float | None:
+        self.world.fleet.drop((endpoint.account, endpoint.region, endpoint.key))
+        await self.instances.remove_all(endpoint)
+        await self.world.table.delete(endpoint)
+        return None
+
+    async def deploy(self, endpoint: Record) -> float:
+        wish, live, now = endpoint.spec["_wish"], endpoint.status.get("_plan"), self.world.clock.now()
+        endpoint.state = "Updating" if live else "Creating"
+        endpoint.status.setdefault("_began", now)
+        found = await self.instances.tend(endpoint, wish, deploying=True)
+        if live:
+            held = await self.instances.tend(endpoint, live, deploying=False)
+            found.again, found.recorded = min(found.again, held.again), found.recorded or held.recorded
+        endpoint.status["_message"] = found.message
+        if found.recorded:
+            return AT_ONCE
+        if not found.failed and now - endpoint.status["_began"] > shifting.longest(wish.get("deployment")):
+            found.failed = "The deployment took longer than its MaximumExecutionTimeoutInSeconds."
+        if found.failed:
+            return self.give_up(endpoint, found.failed)
+        if found.pending and "_shift" not in endpoint.status:
+            return found.again
+        return self.shift(endpoint, found.again)
+
+    def shift(self, endpoint: Record, again: float) -> float:
+        """The new fleet is healthy: it gets its part of the traffic, in the end all of it."""
+        wish, live, now = endpoint.spec["_wish"], endpoint.status.get("_plan"), self.world.clock.now()
+        begun = endpoint.status.setdefault("_shift", {"since": now})
+        instances = sum(1 for _ in seats_of(endpoint, wish))
+        deployment = wish.get("deployment") if live else None
+        share, change = shifting.share_at(deployment, instances, now - begun["since"])
+        if change is not None:
+            begun["share"] = share
+            return min(again, change)
+        for name in ("_shift", "_began", "_message", "FailureReason"):
+            endpoint.status.pop(name, None)
+        if live:
+            self.instances.leave(endpoint, list(seats_of(endpoint, live)), shifting.termination_wait(deployment))
+            endpoint.status["_fleets"].pop(str(live["generation"]), None)
+        endpoint.status["_plan"] = wish
+        endpoint.state = "InService"
+        return AT_ONCE
+
+    def give_up(self, endpoint: Record, reason: str) -> float:
+        """A first deployment that fails is the end; a later one leaves what served before."""
+        for name in ("_shift", "_began", "_message"):
+            endpoint.status.pop(name, None)
+        endpoint.status["FailureReason"] = reason[:1024]
+        if "_plan" not in endpoint.status:
+            endpoint.state = "Failed"
+            return AT_ONCE
+        wish = endpoint.spec["_wish"]
+        self.instances.leave(endpoint, list(seats_of(endpoint, wish)))
+        endpoint.status["_fleets"].pop(str(wish["generation"]), None)
+        endpoint.status["_refused"] = wish["generation"]
+        endpoint.state = "InService"
+        return AT_ONCE
+
+    async def keep(self, endpoint: Record) -> float:
+        plan = endpoint.status["_plan"]
+        found = await self.instances.tend(endpoint, plan, deploying=False)
+        if found.recorded:
+            endpoint.state = "Updating"
+            return AT_ONCE
+        spare = [
+            seat
+            for seat in seats_of(endpoint, plan)
+            if int(seat.number) >= plans.count_of(endpoint, plan, seat.variant)
+        ]
+        if spare:
+            self.instances.leave(endpoint, spare)
+        changing = endpoint.spec.get("_changes", 0) != endpoint.status.get("_changed", 0)
+        if changing and not found.pending:
+            endpoint.status["_changed"] = endpoint.spec.get("_changes", 0)
+        endpoint.state = "Updating" if changing and found.pending else "InService"
+        return found.again
+
+    # ------------------------------------------------------------- the smaller steps
+
+    def publish(self, endpoint: Record) -> None:
+        route = route_of(endpoint, self.world.fleet)
+        if route is not None:
+            self.world.fleet.put(route)
+
+    async def load(self, key: Key) -> Route | None:
+        """The route of an endpoint as its record tells it; None when there is none that serves."""
+        account, region, name = key
+        record = await self.world.table.get(self.noun, account, region, name)
+        return route_of(record, self.world.fleet) if record else None
+
+    def look(self, run: str) -> None:
+        """A run has changed: have its endpoint looked at now."""
+        if run in self.instances.endpoints_of_runs:
+            self.world.look(self.noun, *self.instances.endpoints_of_runs[run])
+
+
+def is_pending(endpoint: Record) -> bool:
+    """Whether a plan waits to be deployed: neither serving, nor given up."""
+    generation = endpoint.spec["_wish"]["generation"]
+    live: Mapping[str, Any] = endpoint.status.get("_plan", {})
+    return generation not in {live.get("generation"), endpoint.status.get("_refused")}

@@ -1,0 +1,50 @@
+"""The route of an endpoint, made from its record: which healthy instances get which part of the requests."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from salvia.ports.table import Record
+from salvia.resources.fleet import Fleet, Route, Variant
+from salvia.services.sagemaker.hosting import plan as plans
+from salvia.services.sagemaker.hosting.instances import seats_of
+
+
+def route_of(endpoint: Record, fleet: Fleet) -> Route | None:
+    """None while nothing of it serves: before the first deployment, and from the moment that its end is wished for."""
+    plan = endpoint.status.get("_plan")
+    if plan is None or endpoint.wanted == "deleted":
+        return None
+    share = endpoint.status.get("_shift", {}).get("share", 0.0)
+    variants = list(_variants(endpoint, plan, fleet, 1 - share)) if share < 1 else []
+    if share:
+        variants += _variants(endpoint, endpoint.spec["_wish"], fleet, share)
+    config = plan["config"] if share < 1 else endpoint.spec["_wish"]["config"]
+    return Route(
+        key=(endpoint.account, endpoint.region, endpoint.key),
+        arn=endpoint.arn,
+        name=endpoint.name,
+        variants=[variant for variant, shadow in variants if not shadow],
+        shadows=[variant for variant, shadow in variants if shadow],
+        facts={"capture": config.get("DataCaptureConfig"), "async": config.get("AsyncInferenceConfig")},
+    )
+
+
+def _variants(endpoint: Record, plan: Mapping[str, Any], fleet: Fleet, share: float) -> Iterator[tuple[Variant, bool]]:
+    instances: dict[str, list[Any]] = {}
+    for seat in seats_of(endpoint, plan):
+        if seat.note["healthy"] and int(seat.number) < plans.count_of(endpoint, plan, seat.variant):
+            instances.setdefault(seat.variant.name, []).append(fleet.instance(seat.runs))
+    for variant in plans.variants_of(plan):
+        yield (
+            Variant(
+                name=variant.name,
+                weight=plans.weight_of(endpoint, plan, variant) * share,
+                instances=instances.get(variant.name, []),
+                labels=variant.labels,
+                direct=variant.direct,
+                many_models=variant.many_models,
+                serverless=variant.serverless["MaxConcurrency"] if variant.serverless else 0,
+                by_chance=(variant.config.get("RoutingConfig") or {}).get("RoutingStrategy") == "RANDOM",
+            ),
+            variant.shadow,
+        )

@@ -1,0 +1,171 @@
+"""An invocation's way: the endpoint's route, a variant by weight, the instance that has least to do, its containers, back.
+
+No table is read on the way. A request that no container can have seen is given to another instance; while there is none it
+waits for one, as long as the container itself might have taken.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from salvia.base.call import Call
+from salvia.base.errors import AwsError
+from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError
+from salvia.resources.fleet import Instance, Route, Variant
+from salvia.resources.world import World
+from salvia.services.sagemaker_runtime import errors
+from salvia.services.sagemaker_runtime.tally import Tallies
+
+_NUDGE = 0.1  # seconds between calls for the control loop while a request waits for an instance
+
+# Members of the requests, as the container gets them.
+_HEADERS = {
+    "ContentType": "content-type",
+    "Accept": "accept",
+    "CustomAttributes": "x-amzn-sagemaker-custom-attributes",
+    "InferenceId": "x-amzn-sagemaker-inference-id",
+    "SessionId": "x-amzn-sagemaker-session-id",
+    "TargetModel": "x-amzn-sagemaker-target-model",
+}
+
+
+@dataclass(slots=True)
+class Answered:
+    answer: ModelAnswer
+    route: Route
+    variant: Variant
+    instance: Instance
+
+
+async def route_of(world: World, call: Call) -> Route:
+    """Raises ValidationError when no such endpoint serves."""
+    name: str = call.params["EndpointName"]
+    route = await world.fleet.find((call.account, call.region, name.lower()), world.settings.route_seconds)
+    if route is None:
+        raise errors.not_found(call, name)
+    if call.params.get("InferenceComponentName"):
+        raise errors.InvocationInvalid("InferenceComponentName: this endpoint has no inference components.")
+    return route
+
+
+def request_of(params: Mapping[str, str | bytes], body: bytes) -> ModelRequest:
+    headers = {header: str(params[member]) for member, header in _HEADERS.items() if member in params}
+    return ModelRequest(body, headers)
+
+
+async def ask(world: World, call: Call, route: Route, request: ModelRequest, *, streams: bool = False) -> Answered:
+    """Raises AwsError: ModelError when a container answers with an error or too late, ServiceUnavailable when none can."""
+    began = time.perf_counter()
+    variant = _chosen(route, call)
+    limit = world.settings.serverless_invocation_bytes if variant.serverless else world.settings.invocation_bytes
+    if len(request.body) > limit:
+        raise errors.too_long(limit)
+    status, model_seconds = 0, 0.0
+    try:
+        while True:
+            instance = variant.pick() if not variant.serverless else _woken(world, route, variant)
+            if instance is None:
+                route, variant = await _another(world, call, route, variant, began)
+                continue
+            asked = time.perf_counter()
+            instance.in_flight += 1
+            try:
+                answer = await _through(world, call, route, variant, instance, request, streams)
+                status = answer.status
+                return Answered(answer, route, variant, instance)
+            except NoAnswerError as error:
+                world.fleet.lose(instance)
+                world.look("Endpoint", *route.key)
+                if error.sent:
+                    raise errors.Unavailable("The container went away before it answered. Please try again.") from error
+            except AwsError as error:
+                status = int(error.members.get("OriginalStatusCode", 0))
+                raise
+            finally:
+                instance.in_flight -= 1
+                model_seconds = time.perf_counter() - asked
+    finally:
+        tally = Tallies.of(world).find(route.key, route.name, variant.name)
+        tally.count(model_seconds, time.perf_counter() - began, status, len(variant.instances))
+
+
+async def _through(
+    world: World, call: Call, route: Route, variant: Variant, instance: Instance, request: ModelRequest, streams: bool
+) -> ModelAnswer:
+    """Through the containers of an instance: one, the one that is named, or all in turn."""
+    runs, labels = instance.runs, variant.labels
+    if len(runs) > 1 and variant.direct:
+        target = call.params.get("TargetContainerHostname", "")
+        if target not in labels:
+            raise errors.InvocationInvalid(
+                f"TargetContainerHostname must be one of {', '.join(labels)}: the containers of this model are invoked directly."
+            )
+        number = labels.index(target)
+        runs, labels = (runs[number],), (target,)
+    elif call.params.get("TargetContainerHostname"):
+        raise errors.InvocationInvalid(
+            "TargetContainerHostname can be used only with a model whose containers are invoked directly."
+        )
+    last = len(runs) - 1
+    for number, run in enumerate(runs):
+        try:
+            answer = await world.serving.ask(
+                run, request, seconds=world.settings.invocation_seconds, streams=streams and number == last
+            )
+        except TimeoutError as error:
+            raise errors.timed_out(route, labels[number]) from error
+        if answer.status >= 400:
+            raise errors.refused(route, labels[number], await whole(answer))
+        if number < last:
+            assert isinstance(answer.body, bytes)
+            kind = {"content-type": answer.headers["content-type"]} if "content-type" in answer.headers else {}
+            request = ModelRequest(answer.body, {**request.headers, **kind})
+    return answer
+
+
+async def whole(answer: ModelAnswer) -> ModelAnswer:
+    """With its body in one piece."""
+    if isinstance(answer.body, bytes):
+        return answer
+    return replace(answer, body=b"".join([piece async for piece in answer.body]))
+
+
+def _chosen(route: Route, call: Call) -> Variant:
+    target = call.params.get("TargetVariant", "")
+    variant = route.choose(target)
+    if variant is None:
+        raise errors.InvocationInvalid(f"Variant {target} of endpoint {route.name} not found.")
+    if bool(call.params.get("TargetModel")) != variant.many_models:
+        raise errors.InvocationInvalid(
+            "TargetModel must be specified for a multi-model endpoint."
+            if variant.many_models
+            else "TargetModel can be specified only for a multi-model endpoint."
+        )
+    return variant
+
+
+def _woken(world: World, route: Route, variant: Variant) -> Instance | None:
+    """An instance of a serverless variant, which may sleep. Raises Throttled."""
+    world.fleet.asked[route.key, variant.name] = world.clock.now()
+    if sum(instance.in_flight for instance in variant.instances) >= variant.serverless:
+        raise errors.Throttled("The endpoint's MaxConcurrency is reached. Please try again.")
+    return variant.pick()
+
+
+async def _another(world: World, call: Call, route: Route, variant: Variant, began: float) -> tuple[Route, Variant]:
+    """Wait for an instance of the variant, or of whatever variant there is after a change. Raises Unavailable."""
+    until = began + world.settings.invocation_seconds
+    while time.perf_counter() < until:
+        world.look("Endpoint", *route.key)
+        await world.fleet.change(_NUDGE)
+        found = await world.fleet.find(route.key, world.settings.route_seconds)
+        if found is None:
+            raise errors.not_found(call, route.name)
+        route = found
+        same = [one for one in route.variants if one.name == variant.name and one.instances]
+        other = same or [one for one in route.variants if one.instances and not call.params.get("TargetVariant")]
+        if other:
+            return route, other[0]
+    raise errors.Unavailable(
+        "A transient exception occurred while retrieving variant instances. Please try again later."
+    )

@@ -1,0 +1,35 @@
+"""InvokeEndpoint: one request, one answer."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from salvia.base.call import Call
+from salvia.resources.world import World
+from salvia.services.sagemaker_runtime import asking, errors
+from salvia.services.sagemaker_runtime.asking import Answered
+
+# What the container says, as members of the reply.
+_SAID = {
+    "content-type": "ContentType",
+    "x-amzn-sagemaker-custom-attributes": "CustomAttributes",
+    "x-amzn-sagemaker-new-session-id": "NewSessionId",
+    "x-amzn-sagemaker-closed-session-id": "ClosedSessionId",
+}
+
+
+async def invoke_endpoint(world: World, call: Call) -> Mapping[str, Any]:
+    route = await asking.route_of(world, call)
+    if "EnableExplanations" in call.params:
+        raise errors.InvocationInvalid("EnableExplanations: this endpoint has no ExplainerConfig.")
+    if route.facts.get("async"):
+        raise errors.InvocationInvalid(f"Endpoint {route.name} is asynchronous: use InvokeEndpointAsync.")
+    request = asking.request_of(call.params, call.params.get("Body", b""))
+    answered = await asking.ask(world, call, route, request)
+    return {"Body": answered.answer.body} | said(answered)
+
+
+def said(answered: Answered) -> dict[str, Any]:
+    """The head of a reply: what the container said, and which variant it was."""
+    headers = answered.answer.headers
+    shown = {member: headers[name] for name, member in _SAID.items() if name in headers}
+    return shown | {"InvokedProductionVariant": answered.variant.name}

@@ -1,0 +1,111 @@
+"""What CloudWatch is told of invocations: counted in memory, written every few seconds.
+
+Source: "Amazon SageMaker endpoint invocation metrics" in the SageMaker documentation (namespace AWS/SageMaker).
+"""
+
+import asyncio
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from salvia.ports.metrics import MetricKey, Observation
+from salvia.resources.fleet import Key
+from salvia.resources.world import World
+
+NAMESPACE = "AWS/SageMaker"
+EVERY = 5.0  # seconds; what was counted since is lost by a kill
+_FINENESS = 20  # classes of latency for each factor of e: values in one differ by 5 % at most
+
+_Latencies = dict[int, list[float]]  # class -> count, sum
+
+
+@dataclass(slots=True)
+class Tally:
+    """The invocations of one variant since the last time they were written. Latencies in microseconds."""
+
+    invocations: int = 0
+    client_errors: int = 0
+    server_errors: int = 0
+    model_errors: int = 0
+    instances: int = 1
+    model_latency: _Latencies = field(default_factory=dict)
+    overhead: _Latencies = field(default_factory=dict)
+
+    def count(self, model_seconds: float, whole_seconds: float, status: int, instances: int) -> None:
+        """`status` is the container's; 0 when there was none."""
+        self.invocations += 1
+        self.instances = instances
+        if status != 200:
+            self.client_errors += 400 <= status < 500
+            self.server_errors += status >= 500 or status == 0
+            self.model_errors += status >= 400
+        _add(self.model_latency, model_seconds * 1e6)
+        _add(self.overhead, (whole_seconds - model_seconds) * 1e6)
+
+    def observations(self, now: float) -> Iterator[tuple[str, Observation]]:
+        n = float(self.invocations)
+        yield "Invocations", Observation(now, "None", n, n, 1.0, 1.0)
+        per_instance = 1.0 / max(1, self.instances)
+        yield "InvocationsPerInstance", Observation(now, "None", n, n * per_instance, per_instance, per_instance)
+        for name, errors in (
+            ("Invocation4XXErrors", self.client_errors),
+            ("Invocation5XXErrors", self.server_errors),
+            ("InvocationModelErrors", self.model_errors),
+        ):
+            yield name, Observation(now, "None", n, float(errors), float(errors == n), float(errors > 0))
+        for name, latencies in (("ModelLatency", self.model_latency), ("OverheadLatency", self.overhead)):
+            for count, total in latencies.values():
+                yield name, Observation(now, "Microseconds", count, total, total / count, total / count)
+
+
+def _add(latencies: _Latencies, microseconds: float) -> None:
+    kind = int(math.log(max(microseconds, 1.0)) * _FINENESS)
+    found = latencies.get(kind)
+    if found is None:
+        latencies[kind] = [1.0, microseconds]
+    else:
+        found[0] += 1.0
+        found[1] += microseconds
+
+
+class Tallies:
+    """The tallies of this server's endpoints."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._open: dict[tuple[Key, str, str], Tally] = {}
+        self._writing: asyncio.Task[None] | None = None
+
+    @classmethod
+    def of(cls, world: World) -> "Tallies":
+        found: Tallies | None = world.parts.get("tallies")
+        if found is None:
+            found = world.parts["tallies"] = cls(world)
+        return found
+
+    def find(self, key: Key, endpoint: str, variant: str) -> Tally:
+        """`endpoint` is its name as the user typed it."""
+        found = self._open.get((key, endpoint, variant))
+        if found is None:
+            found = self._open[key, endpoint, variant] = Tally()
+            if self._writing is None:
+                self._writing = asyncio.get_running_loop().create_task(self._write_later())
+        return found
+
+    async def write(self) -> None:
+        now, tallies, self._open = self._world.clock.now(), self._open, {}
+        rows = []
+        for ((account, region, _), endpoint, variant), tally in tallies.items():
+            if tally.invocations:
+                dimensions = (("EndpointName", endpoint), ("VariantName", variant))
+                rows += [
+                    (MetricKey(account, region, NAMESPACE, name, dimensions), observation)
+                    for name, observation in tally.observations(now)
+                ]
+        if rows:
+            await self._world.parts["metric_data"].record(rows)
+
+    async def _write_later(self) -> None:
+        await asyncio.sleep(EVERY)
+        self._writing = None
+        await self.write()
