@@ -42,6 +42,7 @@ from salvia.services import cloudwatch, iam, logs, s3, sagemaker, sagemaker_runt
 from salvia.services.iam.assume import assumed_caller, execution_caller, session_policy
 from salvia.services.iam.authorize import authorizer
 from salvia.services.iam.first_start import ensure_execution_role
+from salvia.services.sagemaker_runtime.capture import Captures
 from salvia.settings import Settings
 from salvia.wire.certificates import Authority
 from salvia.wire.listener import Listener
@@ -170,6 +171,7 @@ class Server:
         self._spawn(self.loop.run())
         self.ready(self.url)
         self._spawn(asyncio.to_thread(self.authority.warm))
+        self._spawn(Captures.of(self.world).recover())
 
     async def _stop(self) -> None:
         self.loop.stop()

@@ -35,6 +35,7 @@ class Settings:
     invocation_bytes: int = 6 << 20  # the largest body of InvokeEndpoint
     serverless_invocation_bytes: int = 4 << 20  # ... of a serverless endpoint
     serverless_idle_seconds: float = 300.0  # without a request, until a serverless endpoint's container is put away
+    capture_seconds: float = 15.0  # how long captured data waits before it becomes an object
     route_seconds: float = 1.0  # how long a server may send requests by what another has changed meanwhile
     log_level: str = "warning"
 

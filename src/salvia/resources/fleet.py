@@ -33,6 +33,7 @@ class Variant:
     weight: float
     instances: list[Instance] = field(default_factory=list)
     labels: tuple[str, ...] = ("primary",)
+    role: str = ""  # the ARN of the model's execution role
     direct: bool = False
     many_models: bool = False
     serverless: int = 0  # the most requests at once; 0: not serverless

@@ -7,6 +7,7 @@ from salvia.base.call import Call
 from salvia.resources.world import World
 from salvia.services.sagemaker_runtime import asking, errors
 from salvia.services.sagemaker_runtime.asking import Answered
+from salvia.services.sagemaker_runtime.capture import Captures
 
 # What the container says, as members of the reply.
 _SAID = {
@@ -25,6 +26,8 @@ async def invoke_endpoint(world: World, call: Call) -> Mapping[str, Any]:
         raise errors.InvocationInvalid(f"Endpoint {route.name} is asynchronous: use InvokeEndpointAsync.")
     request = asking.request_of(call.params, call.params.get("Body", b""))
     answered = await asking.ask(world, call, route, request)
+    if route.facts.get("capture"):
+        await Captures.of(world).keep(answered.route, answered.variant, call.params, request, answered.answer)
     return {"Body": answered.answer.body} | said(answered)
 
 

@@ -19,13 +19,17 @@ def route_of(endpoint: Record, fleet: Fleet) -> Route | None:
     if share:
         variants += _variants(endpoint, endpoint.spec["_wish"], fleet, share)
     config = plan["config"] if share < 1 else endpoint.spec["_wish"]["config"]
+    capture = config.get("DataCaptureConfig") or {}
     return Route(
         key=(endpoint.account, endpoint.region, endpoint.key),
         arn=endpoint.arn,
         name=endpoint.name,
         variants=[variant for variant, shadow in variants if not shadow],
         shadows=[variant for variant, shadow in variants if shadow],
-        facts={"capture": config.get("DataCaptureConfig"), "async": config.get("AsyncInferenceConfig")},
+        facts={
+            "capture": capture if capture.get("EnableCapture") else None,
+            "async": config.get("AsyncInferenceConfig"),
+        },
     )
 
 
@@ -41,6 +45,7 @@ def _variants(endpoint: Record, plan: Mapping[str, Any], fleet: Fleet, share: fl
                 weight=plans.weight_of(endpoint, plan, variant) * share,
                 instances=instances.get(variant.name, []),
                 labels=variant.labels,
+                role=plans.role_of(variant),
                 direct=variant.direct,
                 many_models=variant.many_models,
                 serverless=variant.serverless["MaxConcurrency"] if variant.serverless else 0,
