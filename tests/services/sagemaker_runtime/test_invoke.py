@@ -1,5 +1,6 @@
 """Invocations: who answers, what the container is told, and what clients are told when it goes wrong."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -239,6 +240,21 @@ async def test_a_serverless_endpoint_takes_no_more_at_once_than_it_says(bench: B
         await invoke_endpoint(bench.world, bench.asked())
 
     assert told.value.http_status == 429
+
+
+async def test_a_shadow_gets_copies_and_its_answers_go_nowhere(bench: Bench) -> None:
+    await bench.model()
+    await bench.config("c", variant(), ShadowProductionVariants=[variant("S")])
+    await bench.create()
+    await bench.steps()
+    (shadow,) = bench.route.shadows[0].instances[0].runs
+    bench.serving.handlers[shadow] = plain(b"wrong", 500)
+
+    replies = [await invoke_endpoint(bench.world, bench.asked()) for _ in range(5)]
+    await asyncio.sleep(0)
+
+    assert {(reply["Body"], reply["InvokedProductionVariant"]) for reply in replies} == {(b"1,2", "A")}
+    assert [run for run, _ in bench.serving.asked].count(shadow) == 5
 
 
 async def test_invocations_are_counted_for_cloudwatch(bench: Bench) -> None:

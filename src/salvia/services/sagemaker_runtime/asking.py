@@ -53,12 +53,23 @@ def request_of(params: Mapping[str, str | bytes], body: bytes) -> ModelRequest:
     return ModelRequest(body, headers)
 
 
-async def ask(world: World, call: Call, route: Route, request: ModelRequest, *, streams: bool = False) -> Answered:
-    """Raises AwsError: ModelError when a container answers with an error or too late, ServiceUnavailable when none can."""
+async def ask(
+    world: World,
+    call: Call,
+    route: Route,
+    request: ModelRequest,
+    *,
+    streams: bool = False,
+    seconds: float | None = None,
+) -> Answered:
+    """`seconds` is what a container gets instead of the setting; then the request may be of any length too.
+
+    Raises AwsError: ModelError when a container answers with an error or too late, ServiceUnavailable when none can.
+    """
     began = time.perf_counter()
     variant = _chosen(route, call)
     limit = world.settings.serverless_invocation_bytes if variant.serverless else world.settings.invocation_bytes
-    if len(request.body) > limit:
+    if seconds is None and len(request.body) > limit:
         raise errors.too_long(limit)
     status, model_seconds = 0, 0.0
     try:
@@ -70,7 +81,7 @@ async def ask(world: World, call: Call, route: Route, request: ModelRequest, *, 
             asked = time.perf_counter()
             instance.in_flight += 1
             try:
-                answer = await _through(world, call, route, variant, instance, request, streams)
+                answer = await through(world, call, route, variant, instance, request, streams, seconds)
                 status = answer.status
                 return Answered(answer, route, variant, instance)
             except NoAnswerError as error:
@@ -89,10 +100,17 @@ async def ask(world: World, call: Call, route: Route, request: ModelRequest, *, 
         tally.count(model_seconds, time.perf_counter() - began, status, len(variant.instances))
 
 
-async def _through(
-    world: World, call: Call, route: Route, variant: Variant, instance: Instance, request: ModelRequest, streams: bool
+async def through(
+    world: World,
+    call: Call,
+    route: Route,
+    variant: Variant,
+    instance: Instance,
+    request: ModelRequest,
+    streams: bool = False,
+    seconds: float | None = None,
 ) -> ModelAnswer:
-    """Through the containers of an instance: one, the one that is named, or all in turn."""
+    """Through the containers of an instance: one, the one that is named, or all in turn. Raises AwsError and NoAnswerError."""
     runs, labels = instance.runs, variant.labels
     if len(runs) > 1 and variant.direct:
         target = call.params.get("TargetContainerHostname", "")
@@ -110,7 +128,7 @@ async def _through(
     for number, run in enumerate(runs):
         try:
             answer = await world.serving.ask(
-                run, request, seconds=world.settings.invocation_seconds, streams=streams and number == last
+                run, request, seconds=seconds or world.settings.invocation_seconds, streams=streams and number == last
             )
         except TimeoutError as error:
             raise errors.timed_out(route, labels[number]) from error

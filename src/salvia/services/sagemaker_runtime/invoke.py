@@ -5,7 +5,7 @@ from typing import Any
 
 from salvia.base.call import Call
 from salvia.resources.world import World
-from salvia.services.sagemaker_runtime import asking, errors
+from salvia.services.sagemaker_runtime import asking, errors, shadows
 from salvia.services.sagemaker_runtime.asking import Answered
 from salvia.services.sagemaker_runtime.capture import Captures
 
@@ -25,6 +25,8 @@ async def invoke_endpoint(world: World, call: Call) -> Mapping[str, Any]:
     if route.facts.get("async"):
         raise errors.InvocationInvalid(f"Endpoint {route.name} is asynchronous: use InvokeEndpointAsync.")
     request = asking.request_of(call.params, call.params.get("Body", b""))
+    if route.shadows:
+        shadows.send(world, call, route, request)
     answered = await asking.ask(world, call, route, request)
     if route.facts.get("capture"):
         await Captures.of(world).keep(answered.route, answered.variant, call.params, request, answered.answer)

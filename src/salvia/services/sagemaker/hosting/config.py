@@ -94,6 +94,11 @@ def _check(request: dict[str, Any]) -> None:
     for member in ("DataCaptureConfig", "AsyncInferenceConfig", "ShadowProductionVariants"):
         if serverless and request.get(member):
             raise ValidationError(f"{member} cannot be used with ServerlessConfig.")
+    asynchronous = request.get("AsyncInferenceConfig")
+    if asynchronous and not asynchronous["OutputConfig"].get("S3OutputPath"):
+        raise ValidationError("AsyncInferenceConfig: OutputConfig needs an S3OutputPath.")
+    if asynchronous and shadows:
+        raise ValidationError("AsyncInferenceConfig cannot be used with ShadowProductionVariants.")
     notified = ((request.get("AsyncInferenceConfig") or {}).get("OutputConfig") or {}).get("NotificationConfig") or {}
     if notified.get("SuccessTopic") or notified.get("ErrorTopic"):
         raise ValidationError(
