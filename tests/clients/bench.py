@@ -23,7 +23,7 @@ SERVED = sorted(
     {(row.service, row.operation) for row in operations() if row.state != "refused"} - {("s3", "PostObject")}
 )
 _TROUBLE = re.compile(r"^.*(?:Traceback|\bERROR\b|\bCRITICAL\b|never awaited|Invalid HTTP.*\bexc).*$", re.MULTILINE)
-_SIGNING = {"sagemaker": "sagemaker", "cloudwatch": "monitoring"}
+_SIGNING = {"sagemaker": "sagemaker", "sagemaker-runtime": "sagemaker", "cloudwatch": "monitoring"}
 _OURS = {"authorization", "x-amz-date", "x-amz-content-sha256", "user-agent", "expect", "content-length", "host"}
 
 
@@ -168,6 +168,13 @@ class Bench:
     def _ensure_sagemaker(self) -> None:
         made = self.right("sagemaker", "CreateTrainingJob") | {"TrainingJobName": "drawn-job"}
         self.tried("sagemaker", "CreateTrainingJob", **made)
+        for noun, member, name in (
+            ("Model", "ModelName", "drawn-model"),
+            ("EndpointConfig", "EndpointConfigName", "drawn-config"),
+            ("Endpoint", "EndpointName", "drawn-endpoint"),
+        ):
+            making = f"Create{noun}"
+            self.tried("sagemaker", making, **(self.right("sagemaker", making) | {member: name}))
 
     # ------------------------------------------------------------- raw requests
 

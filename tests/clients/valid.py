@@ -9,6 +9,9 @@ POLICY = "arn:aws:iam::000000000000:policy/drawn-policy"
 JOB = "arn:aws:sagemaker:us-west-2:000000000000:training-job/drawn-job"
 GROUP = "arn:aws:logs:us-west-2:000000000000:log-group:drawn"
 IMAGE = "000000000000.dkr.ecr.us-west-2.amazonaws.com/nothing-like-it:1.0"  # so that no job really runs
+SERVES = "246618743249.dkr.ecr.us-west-2.amazonaws.com/sagemaker-xgboost:1.7-1"
+CONTAINER = {"Image": SERVES, "Environment": {"A": "1"}}
+VARIANT = {"VariantName": "drawn", "ModelName": "drawn-model", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
 OUTPUT = {"S3OutputPath": "s3://drawn/out"}
 
 
@@ -100,7 +103,23 @@ KNOWN: dict[str, dict[str, list[Any]]] = {
         "ResourceConfig": [{"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}],
         "StoppingCondition": [{"MaxRuntimeInSeconds": 60}],
         "Resource": ["TrainingJob"],
+        "ModelName": ["drawn-model", "none"],
+        "EndpointConfigName": ["drawn-config", "none"],
+        "EndpointName": ["drawn-endpoint", "none"],
+        "ExecutionRoleArn": [ROLE],
+        "Image": [SERVES, IMAGE],
+        "PrimaryContainer": [CONTAINER],
+        "Containers": [[CONTAINER, CONTAINER]],
+        "ModelDataUrl": ["s3://drawn/key", "s3://none/x", "https://s3.us-west-2.amazonaws.com/drawn/key"],
+        "ProductionVariants": [[VARIANT]],
+        "ShadowProductionVariants": [[VARIANT | {"VariantName": "shadow"}]],
+        "VariantName": ["drawn", "none"],
         "SearchExpression": [{"Filters": [{"Name": "TrainingJobName", "Operator": "Contains", "Value": "drawn"}]}],
+    },
+    "sagemaker-runtime": {
+        "EndpointName": ["drawn-endpoint", "none"],
+        "ContentType": ["text/csv", "application/json"],
+        "InputLocation": ["s3://drawn/key", "s3://none/x"],
     },
 }  # fmt: skip
 
@@ -186,6 +205,12 @@ RIGHT: dict[tuple[str, str], dict[str, Any]] = {
     ("logs", "UntagLogGroup"): {"tags": ["drawn"]},
     ("cloudwatch", "GetMetricStatistics"): {"Statistics": ["Average"]},
     ("cloudwatch", "PutMetricData"): {"MetricData": [{"MetricName": "loss", "Value": 1.0}]},
+    ("sagemaker", "CreateModel"): {"ModelName": "drawn-made", "PrimaryContainer": CONTAINER, "ExecutionRoleArn": ROLE},
+    ("sagemaker", "DeleteModel"): {"ModelName": "drawn-made"},
+    ("sagemaker", "CreateEndpointConfig"): {"EndpointConfigName": "drawn-made", "ProductionVariants": [VARIANT]},
+    ("sagemaker", "DeleteEndpointConfig"): {"EndpointConfigName": "drawn-made"},
+    ("sagemaker", "CreateEndpoint"): {"EndpointName": "drawn-made"},
+    ("sagemaker", "DeleteEndpoint"): {"EndpointName": "drawn-made"},
     ("sagemaker", "DeleteTrainingJob"): {"TrainingJobName": "drawn-made"},
     ("sagemaker", "CreateTrainingJob"): {
         "TrainingJobName": "drawn-made", "OutputDataConfig": OUTPUT,

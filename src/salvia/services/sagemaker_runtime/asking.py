@@ -132,6 +132,8 @@ async def through(
             )
         except TimeoutError as error:
             raise errors.timed_out(route, labels[number]) from error
+        except ValueError as error:
+            raise errors.InvocationInvalid(f"A header of the request cannot be sent on: {error}") from error
         if answer.status >= 400:
             raise errors.refused(route, labels[number], await whole(answer))
         if number < last:

@@ -54,3 +54,5 @@ async def _events(answered: Answered) -> AsyncGenerator[_Event]:
         yield {"ModelStreamError": {"Message": message, "ErrorCode": "ModelInvocationTimeExceeded"}}
     finally:
         answered.instance.in_flight -= 1
+        if not isinstance(body, bytes) and hasattr(body, "aclose"):
+            await body.aclose()

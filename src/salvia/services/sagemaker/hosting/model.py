@@ -134,5 +134,5 @@ def _check_container(container: Container, label: str) -> None:
         for member in ("HubAccessConfig", "ManifestS3Uri"):
             if one.get(member):
                 raise ValidationError(f"Container {label}: {member} is not supported.")
-    if container.get("Mode") == "MultiModel" and not container.get("ModelDataUrl"):
-        raise ValidationError(f"Container {label}: Mode MultiModel needs a ModelDataUrl, the prefix of its models.")
+    if container.get("Mode") == "MultiModel":
+        raise ValidationError(f"Container {label}: Mode MultiModel is not supported yet: make a model of each.")
