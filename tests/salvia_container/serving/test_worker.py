@@ -49,7 +49,9 @@ def served(tmp_path: Path) -> Iterator[Served]:
     yield start
     for process in processes:
         process.kill()
-        process.communicate()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 def ask(folder: Path, body: bytes = b"", line: socket.socket | None = None) -> bytes:
