@@ -166,9 +166,9 @@ class Bench:
         self.tried("logs", "PutLogEvents", **stream, logEvents=[{"timestamp": 1700000000000, "message": "drawn"}])
 
     def _ensure_sagemaker(self) -> None:
-        made = self.right("sagemaker", "CreateTrainingJob") | {"TrainingJobName": "drawn-job"}
-        self.tried("sagemaker", "CreateTrainingJob", **made)
         for noun, member, name in (
+            ("TrainingJob", "TrainingJobName", "drawn-job"),
+            ("ProcessingJob", "ProcessingJobName", "drawn-job"),
             ("Model", "ModelName", "drawn-model"),
             ("EndpointConfig", "EndpointConfigName", "drawn-config"),
             ("Endpoint", "EndpointName", "drawn-endpoint"),

@@ -30,6 +30,7 @@ MOST_MEGABYTES = 700
 NOT_RIGHT = {  # these need what only a client's earlier answer has, or an endpoint in service
     ("logs", "GetLogRecord"),
     ("sagemaker", "StopTrainingJob"),
+    ("sagemaker", "StopProcessingJob"),
     ("sagemaker", "UpdateEndpoint"),
     ("sagemaker", "UpdateEndpointWeightsAndCapacities"),
     ("sagemaker-runtime", "InvokeEndpoint"),

@@ -90,6 +90,11 @@ KNOWN: dict[str, dict[str, list[Any]]] = {
     },
     "sagemaker": {
         "TrainingJobName": ["drawn-job", "none"],
+        "ProcessingJobName": ["drawn-job", "none"],
+        "AppSpecification": [{"ImageUri": IMAGE}],
+        "ImageUri": [IMAGE],
+        "LocalPath": ["/opt/ml/processing/in", "/opt/ml/processing/in/deep", "/etc"],
+        "S3InputMode": ["File", "Pipe"],
         "ResourceArn": [JOB, JOB + "-none"],
         "RoleArn": [ROLE],
         "S3Uri": ["s3://drawn/key", "s3://drawn/", "s3://none/x"],
@@ -211,6 +216,16 @@ RIGHT: dict[tuple[str, str], dict[str, Any]] = {
     ("sagemaker", "DeleteEndpointConfig"): {"EndpointConfigName": "drawn-made"},
     ("sagemaker", "CreateEndpoint"): {"EndpointName": "drawn-made"},
     ("sagemaker", "DeleteEndpoint"): {"EndpointName": "drawn-made"},
+    ("sagemaker", "DeleteProcessingJob"): {"ProcessingJobName": "drawn-made"},
+    ("sagemaker", "CreateProcessingJob"): {
+        "ProcessingJobName": "drawn-made", "AppSpecification": {"ImageUri": IMAGE, "ContainerEntrypoint": ["a"]},
+        "ProcessingResources": {"ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+        "ProcessingInputs": [{"InputName": "in", "S3Input": {"S3DataType": "S3Prefix", "S3InputMode": "File",
+            "S3Uri": "s3://drawn/key", "LocalPath": "/opt/ml/processing/in"}}],
+        "ProcessingOutputConfig": {"Outputs": [{"OutputName": "out", "S3Output": {"S3UploadMode": "EndOfJob",
+            "S3Uri": "s3://drawn/out", "LocalPath": "/opt/ml/processing/out"}}]},
+        "Environment": {"A": "1"}, "Tags": [{"Key": "a", "Value": "b"}]},
     ("sagemaker", "DeleteTrainingJob"): {"TrainingJobName": "drawn-made"},
     ("sagemaker", "CreateTrainingJob"): {
         "TrainingJobName": "drawn-made", "OutputDataConfig": OUTPUT,

@@ -6,6 +6,7 @@ from salvia.services.sagemaker.hosting.capacities import update_endpoint_weights
 from salvia.services.sagemaker.hosting.config import EndpointConfig
 from salvia.services.sagemaker.hosting.endpoint import Endpoint
 from salvia.services.sagemaker.hosting.model import Model
+from salvia.services.sagemaker.processing.job import ProcessingJob
 from salvia.services.sagemaker.search import search
 from salvia.services.sagemaker.training.job import TrainingJob
 from salvia.services.sagemaker.tuning.job import HyperParameterTuningJob
@@ -16,6 +17,7 @@ SERVICE = Service(
     kinds=(
         TrainingJob,
         HyperParameterTuningJob,
+        ProcessingJob,
         Model,
         EndpointConfig,
         Endpoint,

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from salvia.base.call import Call, Caller
-from salvia.base.errors import AwsError
+from salvia.base.errors import AwsError, ValidationError
+from salvia.ports.objects import NoSuchObjectError
 from salvia.resources.world import World
-from salvia.services.sagemaker.runs.channels import bucket_and_key
+from salvia.services.sagemaker.runs.channels import any_object, bucket_and_key
 from salvia.services.sagemaker.runs.places import ChannelError, Item
 
 
@@ -32,6 +33,25 @@ class Access:
         except AwsError:
             return False
         return True
+
+    async def check_source(self, uri: str, role_arn: str) -> None:
+        """Before a job is made: there are objects under the prefix, and the role may list them. Raises ValidationError."""
+        if not (await self.allows("ListObjectsV2", uri) and await any_object(self.world.objects, uri)):
+            raise ValidationError(
+                f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket exists '
+                f"in the selected region ({self.region}), that objects exist under that S3 prefix, and that the role "
+                f'"{role_arn}" has "s3:ListBucket" permissions on its bucket.'
+            )
+
+    async def check_target(self, member: str, uri: str, role_arn: str, name: str = "-") -> None:
+        """Before a job is made: the bucket is there, and the role may put `name` below the prefix. Raises ValidationError."""
+        bucket, _ = bucket_and_key(uri)
+        try:
+            await self.world.objects.list(bucket, "", limit=1)
+        except NoSuchObjectError:
+            raise ValidationError(f"{member}: the bucket {bucket} does not exist.") from None
+        if not await self.allows("PutObject", f"{uri.rstrip('/')}/{name}"):
+            raise ValidationError(f'{member}: the role "{role_arn}" has no "s3:PutObject" permission on {uri}.')
 
     async def check_input(self, channel: dict[str, Any], items: list[Item]) -> None:
         """Raises ChannelError when the role may not read the channel's manifest or one of its objects."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from salvia.resources.instances import Share, share_of
+from salvia.resources.machine import capped
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,11 @@ def addresses(hosts: list[Host]) -> dict[str, str]:
 
 def whole_share(hosts: list[Host]) -> Share:
     return Share(sum(host.share.cpus for host in hosts), sum(host.share.memory for host in hosts))
+
+
+def part_of(share: Share, host: Host, count: int) -> Share:
+    """What one of `count` instances gets of the share that they have together."""
+    return capped(host.share, Share(max(1.0, share.cpus / count), share.memory // count))
 
 
 def resource_config(hosts: list[Host], current: Host) -> dict[str, Any]:

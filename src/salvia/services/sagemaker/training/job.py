@@ -8,48 +8,37 @@ A job's life is a list of situations, each decided from what is observed of its 
     settled         remove the runs                                                                   clear()
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from salvia.base.arn import Scope
-from salvia.base.call import Call
 from salvia.base.errors import ValidationError
 from salvia.model.shapes import ServiceModel
 from salvia.ports.compute import CannotLaunchError, Run
-from salvia.ports.images import Image, UnknownImageError
+from salvia.ports.images import Image
 from salvia.ports.objects import NoSuchObjectError
 from salvia.ports.table import Record
 from salvia.resources.instances import Share
-from salvia.resources.kind import Resource
-from salvia.resources.machine import capped, whole
+from salvia.resources.machine import whole
 from salvia.resources.world import World
-from salvia.services.sagemaker.runs import channels, inside, waiting
+from salvia.services.sagemaker.runs import channels, ending, inside
 from salvia.services.sagemaker.runs.access import Access
-from salvia.services.sagemaker.runs.cluster import Host, hosts_of, whole_share
+from salvia.services.sagemaker.runs.artifacts import ArtifactError
+from salvia.services.sagemaker.runs.cluster import Host, hosts_of, part_of, whole_share
+from salvia.services.sagemaker.runs.job import AT_ONCE, FOLLOW, GRACE, SOON, Job
+from salvia.services.sagemaker.runs.mirror import Mirror
 from salvia.services.sagemaker.runs.places import ChannelError
-from salvia.services.sagemaker.training import container, ending
-from salvia.services.sagemaker.training.artifacts import (
-    ArtifactError,
-    Checkpoints,
-    model_uri,
-    upload_model,
-    upload_output,
-)
+from salvia.services.sagemaker.training import container
+from salvia.services.sagemaker.training.artifacts import checkpoints, model_uri, upload_model, upload_output
 from salvia.services.sagemaker.training.metrics import scrape
 from salvia.services.sagemaker.training.request import admitted
 
-AT_ONCE = 0.0
-SOON = 0.05  # for each job ahead in the queue, between looks at one that waits; an end on this server wakes the next
-LONGEST_WAIT = 5.0
-FOLLOW = 1.0  # between looks at a running job; its end wakes the loop by itself
-GRACE = 120.0  # between SIGTERM and SIGKILL, as AWS documents it
 CHECKPOINT_EVERY = 30.0
 
 
-class TrainingJob(Resource):
+class TrainingJob(Job):
     noun = "TrainingJob"
-    initial_status = "InProgress"
-    unsettled = frozenset({"InProgress"})
-    uses_machine = True
+    end_member = "TrainingEndTime"
     recorded = frozenset({"Update"})  # profiler, remote debugging and warm pools have no effect here
     absent = ("ValidationException", "Requested resource not found.")
     taken = (
@@ -59,10 +48,8 @@ class TrainingJob(Resource):
 
     def __init__(self, world: World, model: ServiceModel) -> None:
         super().__init__(world, model)
-        self.jobs_of_runs: dict[str, tuple[str, str, str]] = {}  # run name -> account, region, key
-        self.checkpoints: dict[str, Checkpoints] = {}  # run name -> what has been sent; only saves work, holds no truth
+        self.checkpoints: dict[str, Mirror] = {}  # by run name; only saves work, holds no truth
         self.sent_at: dict[str, float] = {}
-        world.compute.on_change(self.look)
 
     # ------------------------------------------------------------- what the API asks
 
@@ -70,34 +57,14 @@ class TrainingJob(Resource):
         spec = admitted(request)
         access = await Access.of(self.world, spec["RoleArn"], scope.account, scope.region)
         for channel in spec.get("InputDataConfig") or ():
-            uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
-            allowed = await access.allows("ListObjectsV2", uri)
-            if not (allowed and await channels.any_object(self.world.objects, uri)):
-                raise ValidationError(
-                    f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket exists '
-                    f"in the selected region ({scope.region}), that objects exist under that S3 prefix, and that the role "
-                    f'"{spec["RoleArn"]}" has "s3:ListBucket" permissions on its bucket.'
-                )
+            await access.check_source(channel["DataSource"]["S3DataSource"]["S3Uri"], spec["RoleArn"])
         output = spec["OutputDataConfig"]["S3OutputPath"]
-        bucket, _ = channels.bucket_and_key(output)
-        try:
-            await self.world.objects.list(bucket, "", limit=1)
-        except NoSuchObjectError:
-            raise ValidationError(f"S3OutputPath: the bucket {bucket} does not exist.") from None
-        if not await access.allows("PutObject", f"{output.rstrip('/')}/{spec['TrainingJobName']}"):
-            raise ValidationError(
-                f'S3OutputPath: the role "{spec["RoleArn"]}" has no "s3:PutObject" permission on {output}.'
-            )
+        await access.check_target("S3OutputPath", output, spec["RoleArn"], spec["TrainingJobName"])
         return spec
 
     async def amend(self, record: Record, request: dict[str, Any]) -> None:
         for name, value in request.items():
             record.spec[name] = record.spec.get(name, {}) | value if isinstance(value, dict) else value
-
-    async def hold(self, record: Record, call: Call) -> Record:
-        if record.state in self.unsettled and waiting.waits(call):
-            return await waiting.settled(self.world, record, call)
-        return record
 
     def demand(self, record: Record) -> Share:
         return whole_share(hosts_of(record.spec))
@@ -112,24 +79,20 @@ class TrainingJob(Resource):
             shown["SecondaryStatus"] = "Stopping"
         return shown
 
-    async def dispose(self, record: Record) -> None:
-        await self.clear(record)
-
     # ------------------------------------------------------------- what the loop does
 
     async def reconcile(self, job: Record) -> float | None:
         if job.state not in self.unsettled:
-            await self.clear(job)
-            self.world.queue.leave(self.world, job)
+            await self.settle(job)
             return None
         hosts = hosts_of(job.spec)
         runs = [await self.world.compute.find(container.run_name(job, host)) for host in hosts]
         if job.wanted == "stopped" and not any(runs):
             return self.finish(job, "Stopped", message="Training job stopped")
-        try:
-            image = self.world.images.resolve(job.spec["AlgorithmSpecification"]["TrainingImage"])
-        except UnknownImageError as error:
-            return self.finish(job, "Failed", reason=f"ClientError: {error}")
+        images = self.resolve(job, [job.spec["AlgorithmSpecification"]["TrainingImage"]])
+        if not isinstance(images, list):
+            return images
+        (image,) = images
         if not container.can_train(job, image):
             return self.finish(job, "Failed", reason=container.NO_PROGRAM)
         missing = [host for host, run in zip(hosts, runs, strict=True) if run is None]
@@ -141,26 +104,15 @@ class TrainingJob(Resource):
         return await self.wind_up(job, image, hosts, begun)
 
     async def begin(self, job: Record, image: Image, hosts: list[Host], missing: list[Host]) -> float | None:
-        readiness = await self.world.images.prepare(image)
-        if readiness.error:
-            return self.finish(job, "Failed", reason=f"InternalServerError: {readiness.error}")
-        place = await self.world.queue.place(self.world, job) if readiness.ready else None
-        if place is None or place.ahead:
-            self.enter(job, "Starting", waiting.message(readiness, place))
-            return min(LONGEST_WAIT, SOON * place.ahead) if place else 4 * SOON
-        if job.status.get("SecondaryStatus") != "Downloading":
-            if not job.status.get("SecondaryStatusTransitions"):  # it never waited: the story begins here all the same
-                self.enter(job, "Starting", waiting.message(readiness, None))
-            self.enter(job, "Downloading", "Downloading input data")
-            return AT_ONCE
+        share = await self.turn(job, [image])
+        if not isinstance(share, Share):
+            return share
         try:
             access = await Access.of(self.world, job.spec["RoleArn"], job.account, job.region)
             linked = {host: await self.furnish(job, access, hosts, host) for host in missing}
-            latest = await self.world.table.get(self.noun, job.account, job.region, job.key)
-            if latest is None or latest.version != job.version:
-                # A stop that came meanwhile; or this server was asleep, and another has taken the job further or to its end.
+            if await self.overtaken(job):
                 return AT_ONCE
-            await self.launch(job, image, hosts, linked, place.share, access)
+            await self.launch(job, image, hosts, linked, share, access)
         except ChannelError as error:
             return self.finish(job, "Failed", reason=str(error))
         except ValidationError as error:  # the role was changed or deleted since the job was created
@@ -207,17 +159,16 @@ class TrainingJob(Resource):
             log = await self.world.logs.open_file(
                 job.account, job.region, container.LOG_GROUP, container.stream_name(job, host)
             )
-            part = Share(max(1.0, share.cpus / len(hosts)), share.memory // len(hosts))
-            part = capped(host.share, part)
+            part = part_of(share, host, len(hosts))
             spec = container.run_of(self.world, job, image, hosts, host, part, log, paths, credential)
-            self.jobs_of_runs[spec.name] = (job.account, job.region, job.key)
+            self.watch(job, spec.name)
             await self.world.compute.launch(spec)
 
     async def follow(self, job: Record, image: Image, hosts: list[Host], runs: list[Run]) -> float | None:
         started = min(run.started for run in runs)
         self.enter(job, "Training", self.training_message(image, hosts), TrainingStartTime=started)
         for run in runs:
-            self.jobs_of_runs[run.name] = (job.account, job.region, job.key)
+            self.watch(job, run.name)
         left = started + job.spec["StoppingCondition"]["MaxRuntimeInSeconds"] - self.world.clock.now()
         failed = any(run.exit_code for run in runs)
         if failed or left <= 0 or job.wanted == "stopped":
@@ -230,7 +181,7 @@ class TrainingJob(Resource):
 
     async def wind_up(self, job: Record, image: Image, hosts: list[Host], runs: list[Run]) -> float | None:
         started, ended = min(run.started for run in runs), max(run.ended or run.started for run in runs)
-        if ending.lost(runs) and job.status.get("_attempt", 0) < ending.retries(job):
+        if ending.lost(runs) and job.status.get("_attempt", 0) < retries(job):
             job.status["_attempt"] = job.status.get("_attempt", 0) + 1
             self.enter(job, "Starting", "The instance was lost: the training job is retried")
             return AT_ONCE
@@ -245,7 +196,12 @@ class TrainingJob(Resource):
             )
         job.status["FinalMetricDataList"] = await scrape(self.world, job, image, hosts)
         await self.send_checkpoints(job, hosts, every=0)
-        how = await ending.of(self.world, job, hosts, runs)
+        limit = job.spec["StoppingCondition"]["MaxRuntimeInSeconds"]
+        instances = [
+            ending.Ended(run, container.LOG_GROUP, container.stream_name(job, host))
+            for run, host in zip(runs, hosts, strict=True)
+        ]
+        how = await ending.of(self.world, job, "Training job", limit, instances)
         try:
             if how.status != "Failed":
                 await upload_model(self.world.objects, job, folders)
@@ -258,45 +214,15 @@ class TrainingJob(Resource):
         job.status |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds * len(hosts)}
         return self.finish(job, how.status, how.secondary, how.message, how.reason)
 
-    async def clear(self, job: Record) -> None:
-        """Runs go when the job has settled; its log and its objects stay."""
+    def runs_of(self, job: Record) -> Iterator[str]:
         for attempt in range(job.status.get("_attempt", 0) + 1):
-            for host in hosts_of(job.spec):
-                name = container.run_name(job, host, attempt)
-                await self.world.compute.remove(name)
-                self.jobs_of_runs.pop(name, None)
-                self.checkpoints.pop(name, None)
-                self.sent_at.pop(name, None)
+            yield from (container.run_name(job, host, attempt) for host in hosts_of(job.spec))
+
+    def forget(self, run: str) -> None:
+        self.checkpoints.pop(run, None)
+        self.sent_at.pop(run, None)
 
     # ------------------------------------------------------------- the smaller steps
-
-    def look(self, run: str) -> None:
-        """A run has changed: have its job looked at now."""
-        if run in self.jobs_of_runs:
-            account, region, key = self.jobs_of_runs[run]
-            self.world.look(self.noun, account, region, key)
-
-    def enter(self, job: Record, secondary: str, message: str, **facts: Any) -> None:
-        """Move to a secondary status, once; a new message on the same status replaces the old one."""
-        job.status |= facts
-        history = job.status.setdefault("SecondaryStatusTransitions", [])
-        if job.status.get("SecondaryStatus") == secondary:
-            history[-1]["StatusMessage"] = message
-            return
-        now = self.world.clock.now()
-        if history:
-            history[-1]["EndTime"] = now
-        history.append({"Status": secondary, "StartTime": now, "StatusMessage": message})
-        job.status["SecondaryStatus"] = secondary
-
-    def finish(self, job: Record, status: str, secondary: str = "", message: str = "", reason: str = "") -> float:
-        now = self.world.clock.now()
-        self.enter(job, secondary or status, message or reason, TrainingEndTime=now)
-        job.status["SecondaryStatusTransitions"][-1]["EndTime"] = now
-        if reason:
-            job.status["FailureReason"] = reason[:1024]
-        job.state = status
-        return AT_ONCE
 
     def training_message(self, image: Image, hosts: list[Host]) -> str:
         """AWS's own words, and what runs otherwise than was asked."""
@@ -309,11 +235,10 @@ class TrainingJob(Resource):
             )
         return f"{message} ({image.note})" if image.note else message
 
-    def checkpoints_of(self, job: Record, host: Host) -> Checkpoints:
+    def checkpoints_of(self, job: Record, host: Host) -> Mirror:
         name = container.run_name(job, host)
         if name not in self.checkpoints:
-            folder = self.world.compute.folder(name)
-            self.checkpoints[name] = Checkpoints.of(self.world.objects, job, folder)
+            self.checkpoints[name] = checkpoints(self.world.objects, job, self.world.compute.folder(name))
         return self.checkpoints[name]
 
     async def send_checkpoints(self, job: Record, hosts: list[Host], every: float) -> None:
@@ -323,3 +248,7 @@ class TrainingJob(Resource):
             if now - self.sent_at.get(name, 0) >= every:
                 await self.checkpoints_of(job, host).send()
                 self.sent_at[name] = now
+
+
+def retries(job: Record) -> int:
+    return int((job.spec.get("RetryStrategy") or {}).get("MaximumRetryAttempts", 0))
