@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,17 +38,16 @@ def tree(tmp_path: Path) -> Tree:
     return Tree(tmp_path / "ml", dict(GIVEN))
 
 
-def expected(x: Floats, *, centred: bool = True) -> tuple[Floats, Floats]:
+def expected(x: Floats, *, centred: bool = True) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Singular values, least first, and what is left of each row without the two strongest directions."""
-    moved = x.astype(np.float64) - (x.mean(axis=0) if centred else 0)
+    moved = x.astype(np.float64) - x.mean(axis=0) * centred
     _, values, directions = np.linalg.svd(moved, full_matrices=False)
-    return values[:2][::-1], moved - moved @ directions[:2].T @ directions[:2]
+    return values[:2][::-1], np.asarray(moved - moved @ directions[:2].T @ directions[:2])
 
 
-def left(model: Model, x: Floats) -> Floats:
+def left(model: Model, x: Floats) -> npt.NDArray[Any]:
     moved = x - model.mean
-    rest: Floats = moved - moved @ model.vectors @ model.vectors.T
-    return rest
+    return np.asarray(moved - moved @ model.vectors @ model.vectors.T)
 
 
 @pytest.mark.parametrize("mode", MODES)
