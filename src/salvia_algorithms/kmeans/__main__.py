@@ -1,9 +1,10 @@
-"""The image's entry points: `python -m salvia_algorithms.kmeans train`. A platform forks it after importing this module."""
+"""The image's entry points: `python -m salvia_algorithms.kmeans train`, or serve. A platform forks it after importing it."""
 
 import sys
 
 from salvia_algorithms.first_party.entry import main
+from salvia_algorithms.kmeans.serve import SERVING
 from salvia_algorithms.kmeans.train import train
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], train))
+    sys.exit(main(sys.argv[1:], train, SERVING))

@@ -1,25 +1,32 @@
 """Random Cut Forest answers with the anomaly score of a row."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
 
 from salvia_algorithms.first_party.answers import Columns
 from salvia_algorithms.first_party.batch import Batch
-from salvia_algorithms.first_party.invocations import Invocations
+from salvia_algorithms.first_party.serving import Serving
 from salvia_algorithms.randomcutforest import model
 from salvia_algorithms.randomcutforest.forest import Forest
-from salvia_container.training import cpus
 
 
-class RandomCutForest(Invocations):
-    columns: ClassVar[tuple[str, ...]] = ("score",)
-    key: ClassVar[str] = "scores"  # where all other algorithms have "predictions"
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """A forest, ready to be asked. There is a process for each CPU, so each uses one thread."""
 
-    def load(self, folder: Path) -> Forest:
-        return model.load(folder)
+    forest: Forest
 
-    def features(self, model: Any) -> int:
-        return int(model.features)
+    @property
+    def features(self) -> int:
+        return self.forest.features
 
-    def predict(self, model: Any, rows: Batch, *, verbose: bool) -> Columns:
-        return {"score": model.score(rows.dense(), cpus())}
+    def predict(self, batch: Batch, *, verbose: bool) -> Columns:
+        return {"score": self.forest.score(batch.dense())}
+
+
+def load(folder: Path) -> Detector:
+    """Raises UserError for what is no model of Random Cut Forest."""
+    return Detector(model.load(folder))
+
+
+SERVING = Serving(load, key="scores")  # where all other algorithms have "predictions"
