@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import gc
 import hmac
 import importlib
 import inspect
@@ -160,6 +161,8 @@ class Server:
             asyncio.get_running_loop().add_signal_handler(number, end)
         await self._start()
         await listener.open(socket)
+        gc.freeze()  # what is there now stays, and need not be looked at again and again
+        gc.enable()
         await ended.wait()
         await listener.close(GRACE_SECONDS)
         await self._stop()

@@ -1,5 +1,6 @@
 """Starting a server: in this process, or as one that outlives it."""
 
+import gc
 import os
 import select
 import signal
@@ -30,6 +31,7 @@ def serve_here(settings: Settings, ready: Callable[[Running], None]) -> None:
         ready(server)
 
     files: list[Path] = []
+    gc.disable()  # nothing that is made until the server is ready is garbage; it puts this back
     os.umask(0o077)
     signal.signal(signal.SIGTERM, _end)  # before the server takes it over, and when it hands it back
     with servers.alone(settings):

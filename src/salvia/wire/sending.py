@@ -13,7 +13,7 @@ from salvia.wire.message import Body, Response
 
 _NO_CONTENT = {204, 304}
 _JOINED = 65536  # bytes of a body that are copied, to leave with the head
-_NO_TOKEN = re.compile(r"[^!#$%&'*+\-.^_`|~0-9A-Za-z\x80-\U0010ffff]")
+_NO_TOKEN = re.compile(r"[\x00-\x20\x7f()<>@,;:\\\"/\[\]?={}]")
 
 
 async def send(line: Line, response: Response, *, head: bool, close: bool, chunks: bool = True) -> None:

@@ -7,7 +7,6 @@ import contextlib
 import ctypes
 import fcntl
 import os
-import platform
 import socket
 import struct
 
@@ -31,7 +30,7 @@ _RULESET_VERSION, _SCOPED_ABSTRACT_SOCKETS, _FIRST_WITH_SCOPES = 1, 1, 6
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 1, 4, 24, 38, 47
 _AMBIENT_RAISE, _AMBIENT_CLEAR = 2, 4
 _CAPABILITY_VERSION = 0x20080522
-_KEYCTL = {"x86_64": 250, "aarch64": 219}.get(platform.machine())
+_KEYCTL = {"x86_64": 250, "aarch64": 219}.get(os.uname().machine)
 _SIOCSIFFLAGS, _IFF_UP, _IFF_RUNNING = 0x8914, 0x1, 0x40
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -108,9 +107,9 @@ def unmount(target: str) -> None:
 def pivot(root: str) -> None:
     """Makes `root`, a mount point, the root of this mount namespace; the old root is gone."""
     os.chdir(root)
-    number = {"x86_64": 155, "aarch64": 41}.get(platform.machine())
+    number = {"x86_64": 155, "aarch64": 41}.get(os.uname().machine)
     if number is None:
-        raise OSError(38, f"pivot_root: not known on {platform.machine()}")
+        raise OSError(38, f"pivot_root: not known on {os.uname().machine}")
     _check(_libc.syscall(ctypes.c_long(number), b".", b"."), "pivot_root")
     unmount(".")
     os.chdir("/")

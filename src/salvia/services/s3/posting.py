@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
+from html import escape
 from typing import Any
 from urllib.parse import quote, urlencode
-from xml.sax.saxutils import escape
 
 from salvia.base.call import Call, Reply
 from salvia.base.errors import AwsError
@@ -114,7 +114,7 @@ def _answer(call: Call, params: Mapping[str, Any], fields: Mapping[str, str], ma
     if status != "201":
         return Reply(status=200 if status == "200" else 204, headers=headers, body=b"")
     body = "".join(
-        f"<{name}>{escape(value)}</{name}>"
+        f"<{name}>{escape(value, quote=False)}</{name}>"
         for name, value in (("Location", location), ("Bucket", bucket), ("Key", key), ("ETag", etag))
     )
     document = f'<?xml version="1.0" encoding="UTF-8"?>\n<PostResponse>{body}</PostResponse>'
