@@ -30,6 +30,7 @@ class Settings:
     objects_region: str = "us-east-1"
     cors_origins: str = ""  # comma-separated origins that browsers may call from; empty: none
     describe_hold_seconds: float = 20.0  # how long Describe may wait for a job that an SDK waits for
+    describe_hold_starting_seconds: float = 50.0  # ... that has not begun; SDKs give up on an answer after 60
     max_clock_skew_seconds: float = 900.0
     invocation_seconds: float = 60.0  # how long a container may take to answer InvokeEndpoint
     invocation_bytes: int = 6 << 20  # the largest body of InvokeEndpoint

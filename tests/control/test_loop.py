@@ -11,7 +11,7 @@ import pytest
 from salvia.adapters.table.sqlite import SqliteTable
 from salvia.base.clock import SetClock
 from salvia.control.backoff import Backoff
-from salvia.control.loop import LEASE, Loop
+from salvia.control.loop import HOPELESS, LEASE, Loop
 from salvia.ports.table import Record
 
 Reconcile = Callable[[Record], Awaitable[float | None]]
@@ -29,6 +29,10 @@ class Kind:
         self.calls.append(record.key)
         self.called.set()
         return await self._reconcile(record)
+
+    def let_fail(self, record: Record, reason: str) -> bool:
+        record.state, record.status["FailureReason"] = "Failed", reason
+        return True
 
 
 async def settle(record: Record) -> float | None:
@@ -256,6 +260,30 @@ async def test_a_failure_is_logged_with_the_arn_and_tried_again_later_each_time(
     assert dues == [2, 4, 5, 5]
     assert (await seen(table)).status == {}
     assert "arn:one: reconciling failed" in caplog.text
+
+
+@pytest.mark.parametrize(("error", "state"), [(KeyError("x"), "Failed"), (OSError("no space left"), "")])
+async def test_a_mistake_of_the_server_is_final_at_last_and_what_can_heal_is_not(
+    table: SqliteTable, clock: SetClock, error: Exception, state: str
+) -> None:
+    async def fail(record: Record) -> float | None:
+        clock.advance(100)
+        if record.state == "Failed":
+            return None
+        record.status["half"] = "done"
+        raise error
+
+    kind = Kind(fail)
+    await stored(table)
+    loop = Loop(table, {"Job": kind}, clock, "w", Backoff(first=0.0))
+    async with running(loop):
+        while len(kind.calls) < HOPELESS + 1:
+            loop.wake()
+            await asyncio.sleep(0)
+
+    after = await seen(table)
+    assert after.state == state
+    assert after.status == ({"FailureReason": after.status["FailureReason"]} if state else {})
 
 
 async def test_one_failing_record_does_not_hold_up_others(table: SqliteTable, clock: SetClock) -> None:

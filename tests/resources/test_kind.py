@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from salvia.base.call import Call
 from salvia.base.errors import AwsError, InUse, ValidationError
+from salvia.ports.table import Record
 from salvia.resources.kind import Resource
 from salvia.resources.tags import add_tags, delete_tags, list_tags
 from salvia.resources.world import World
@@ -23,6 +24,7 @@ class Experiment(Resource):
 class Domain(Resource):
     noun = "Domain"
     initial_status = "InService"
+    unsettled = frozenset({"Pending"})
 
 
 def made(kind: type[Resource], folder: Path = Path("unused")) -> Any:
@@ -176,3 +178,15 @@ async def test_a_name_that_was_given_again_shows_the_new_one() -> None:
         kind.world.clock.advance(1)
 
     assert shown["Description"] == "second"
+
+
+@pytest.mark.parametrize(
+    ("noun", "state", "fails"), [(Domain, "Pending", True), (Domain, "InService", False), (Experiment, "", False)]
+)
+def test_what_the_server_cannot_bring_on_fails_where_the_model_lets_it(
+    noun: type[Resource], state: str, fails: bool
+) -> None:
+    record = Record(noun.noun, "0", "r", "key", "arn", 0.0, 0.0, {}, state=state)
+
+    assert made(noun).let_fail(record, "why") is fails
+    assert (record.state, record.status) == (("Failed", {"FailureReason": "why"}) if fails else (state, {}))

@@ -18,5 +18,9 @@ class Backoff:
         longest: float = min(self._cap, self._first * 2.0 ** min(count, 30))
         return longest * (1 + self._draw()) / 2
 
+    def count(self, key: Hashable) -> int:
+        """Failures of `key` in a row, as far as this process knows."""
+        return self._failures.get(key, 0)
+
     def succeeded(self, key: Hashable) -> None:
         self._failures.pop(key, None)

@@ -21,6 +21,8 @@ LEASE = 10.0  # seconds; a server that died without a word is succeeded this muc
 POLL = 0.25  # seconds; how soon a wish is seen that another server wrote
 GRACE = 10.0  # seconds that steps in progress get to finish at a stop
 MOST_STEPS = 64  # at once
+HOPELESS = 10  # failures in a row, some minutes, after which an error that no time can heal is final
+NEVER_HEAL = (TypeError, ValueError, LookupError, AttributeError, AssertionError, ArithmeticError, NotImplementedError)
 
 _Key = tuple[str, str, str, str]
 
@@ -33,6 +35,10 @@ class Reconciler(Protocol):
     """
 
     async def reconcile(self, record: Record) -> float | None: ...
+
+    def let_fail(self, record: Record, reason: str) -> bool:
+        """Let the record fail for an error of the server's own. False when it has no failed state, or is settled."""
+        ...
 
 
 class Loop:
@@ -131,11 +137,15 @@ class Loop:
         before = record.state, orjson.dumps(record.status)
         try:
             after = await self._kinds[record.kind].reconcile(record)
-        except Exception:
+        except Exception as error:
             delay = self._backoff.failed(key)
-            log.exception("%s: reconciling failed; trying again in %.1f s", record.arn, delay)
-            await self._table.release(record, self._worker, self._promise(delay))
-            return
+            record.state, record.status = before[0], orjson.loads(before[1])
+            if not self._gives_up(key, record, error):
+                log.exception("%s: reconciling failed; trying again in %.1f s", record.arn, delay)
+                await self._table.release(record, self._worker, self._promise(delay))
+                return
+            log.exception("%s: reconciling failed %d times; it is given up", record.arn, HOPELESS)
+            after = 0.0
         if (record.state, orjson.dumps(record.status)) != before:
             record.modified = self._clock.now()
         record.due = None if after is None else self._promise(after)
@@ -144,6 +154,13 @@ class Loop:
         elif self._changed is not None and record.state != before[0]:
             self._changed(record)
         self._backoff.succeeded(key)
+
+    def _gives_up(self, key: _Key, record: Record, error: Exception) -> bool:
+        """A mistake in the server ends what it strikes; what fails for want of a disk or a network is tried for ever."""
+        if not isinstance(error, NEVER_HEAL) or self._backoff.count(key) < HOPELESS:
+            return False
+        reason = f"InternalServerError: the server failed with {type(error).__name__}; its log says why"
+        return self._kinds[record.kind].let_fail(record, reason)
 
     async def _give_back(self) -> None:
         """End the leases of steps that could not be recorded when they ended; nobody need wait until they run out."""

@@ -28,6 +28,7 @@ class Derived:
     arn_member: str
     arn_type: str
     status_member: str
+    statuses: tuple[str, ...]
     list_operation: str
     result_key: str
     filters: tuple[str, ...]
@@ -52,6 +53,7 @@ def derive(noun: str, model: ServiceModel, stated: dict[str, str]) -> Derived:
     paging = {"NextToken", "MaxResults", "SortBy", "SortOrder"}
     result = listing.output.members[result_key] if listing and listing.output else None
     sort_by = inputs.get("SortBy")
+    status_member = stated.get("status_member") or _status_member(noun, described)
     return Derived(
         noun=noun,
         service=model.name,
@@ -60,7 +62,8 @@ def derive(noun: str, model: ServiceModel, stated: dict[str, str]) -> Derived:
         assigned=tuple(member for member in identity if member not in asked),
         arn_member=arn_member,
         arn_type=stated.get("arn_type") or _arn_type(noun, arn_member, described),
-        status_member=stated.get("status_member") or _status_member(noun, described),
+        status_member=status_member,
+        statuses=described.members[status_member].enum if described and status_member else (),
         list_operation=list_operation,
         result_key=result_key,
         filters=tuple(member for member in inputs if member not in paging),

@@ -67,6 +67,14 @@ class Resource:
         """
         return None
 
+    def let_fail(self, record: Record, reason: str) -> bool:
+        """The server itself has failed, again and again: the record is Failed, if the model lets the noun be. False if not."""
+        if record.state not in self.unsettled or "Failed" not in self.model.statuses:
+            return False
+        record.state = "Failed"
+        record.status["FailureReason"] = reason
+        return True
+
     async def dispose(self, record: Record) -> None:
         """Free what the resource holds; called before its row goes. Idempotent."""
 
@@ -153,7 +161,7 @@ class Resource:
         key = self.identity.key(named)
         arn = self.identity.arn(scope, key)
         if await self.world.table.get(self.noun, scope.account, scope.region, key):
-            raise self._taken(named, arn)
+            raise _taken(self, named, arn)
         spec = await self.admit(named, scope)
         now = self.world.clock.now()
         record = Record(
@@ -173,7 +181,7 @@ class Resource:
             tags={tag["Key"]: tag["Value"] for tag in spec.get("Tags", ())},
         )
         if not await self.world.table.insert(record):
-            raise self._taken(named, arn)
+            raise _taken(self, named, arn)
         self.world.wake()
         return record
 
@@ -197,10 +205,6 @@ class Resource:
                 self.world.wake()
                 return self.view(record)
 
-    def _taken(self, request: Mapping[str, Any], arn: str) -> AwsError:
-        sentence = self.taken.format(noun=self.noun, name=self.identity.name(request), arn=arn)
-        return self.taken_error(sentence)
-
 
 async def halt(kind: Resource, account: str, region: str, key: str) -> None:
     """Wish that a record stop, for behaviour that ends other nouns; nothing happens to one that is gone or has settled."""
@@ -213,3 +217,8 @@ async def halt(kind: Resource, account: str, region: str, key: str) -> None:
         if await kind.world.table.save_wish(record):
             kind.world.wake()
             return
+
+
+def _taken(kind: Resource, request: Mapping[str, Any], arn: str) -> AwsError:
+    sentence = kind.taken.format(noun=kind.noun, name=kind.identity.name(request), arn=arn)
+    return kind.taken_error(sentence)

@@ -432,3 +432,17 @@ async def test_a_role_deleted_before_the_start_fails_the_job(bench: Bench) -> No
     job = await bench.ended()
 
     assert job.status["FailureReason"] == f"ClientError: Could not assume role {fakes.ROLE}."
+
+
+async def test_a_job_that_the_server_cannot_bring_on_fails_and_one_that_has_ended_does_not(bench: Bench) -> None:
+    await bench.create()
+    job = await bench.running()
+    given_up = bench.kind.let_fail(job, "InternalServerError: why")
+
+    assert given_up
+    assert (job.state, job.status["FailureReason"], job.status["SecondaryStatus"]) == (
+        "Failed",
+        "InternalServerError: why",
+        "Failed",
+    )
+    assert not bench.kind.let_fail(job, "again")

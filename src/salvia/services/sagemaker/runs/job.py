@@ -50,6 +50,12 @@ class Job(Resource):
             return await waiting.settled(self.world, record, call)
         return record
 
+    def let_fail(self, record: Record, reason: str) -> bool:
+        if record.state not in self.unsettled:
+            return False
+        self.finish(record, "Failed", reason=reason)
+        return True
+
     async def dispose(self, record: Record) -> None:
         await self.clear(record)
 

@@ -36,11 +36,16 @@ def waits(call: Call) -> bool:
 async def settled(world: World, record: Record, call: Call, is_over: Callable[[Record], bool] | None = None) -> Record:
     """The record as soon as its status changes, or as it is when the client has waited long enough.
 
-    `is_over` replaces the change of status as what is waited for.
+    `is_over` replaces the change of status as what is waited for. What has not begun is waited for longer, and from its
+    beginning as long as usual: an environment that is built for the first time takes half a minute, and a client that
+    is answered just before would sleep through the job.
     """
     sdk = _SDK.search(call.headers.get("user-agent", ""))
     brief = sdk is not None and int(sdk.group(1)) >= 3
-    until = world.clock.now() + min(world.settings.describe_hold_seconds, _V3_HOLD if brief else 1e9)
+    began = world.clock.now()
+    usual = min(world.settings.describe_hold_seconds, _V3_HOLD if brief else 1e9)
+    longest = began + (usual if brief else max(usual, world.settings.describe_hold_starting_seconds))
+    until = began + usual
     seen = record.status.get("SecondaryStatus")
     while world.clock.now() < until:
         await asyncio.sleep(_BETWEEN_LOOKS)
@@ -49,5 +54,7 @@ async def settled(world: World, record: Record, call: Call, is_over: Callable[[R
             return latest or record
         if brief and latest.status.get("SecondaryStatus") != seen:
             return latest
+        if latest.status.get("SecondaryStatus") == "Starting":
+            until = min(world.clock.now() + usual, longest)
         record = latest
     return record
