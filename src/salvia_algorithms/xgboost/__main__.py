@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from salvia_algorithms.xgboost.train import train
 from salvia_container import log
-from salvia_container.failure import run
+from salvia_container.failure import PlatformError, run
+from salvia_container.script_mode.train import asked_for, train_script
 from salvia_container.termination import Termination
 from salvia_container.training import TrainingEnvironment, failure_file
 
@@ -15,9 +16,18 @@ def main(arguments: Sequence[str]) -> int:
     if list(arguments) != ["train"]:
         log.error(f"Cannot {' '.join(arguments) or 'start'}: this image trains. Serving comes with endpoints.")
         return 64
+    if _names_a_script():
+        return train_script()
     termination = Termination()
     termination.listen()
     return run(lambda: train(TrainingEnvironment.read(), termination), failure_file())
+
+
+def _names_a_script() -> bool:
+    try:
+        return asked_for(TrainingEnvironment.read().hyperparameters)
+    except PlatformError:
+        return False  # the algorithm says what is wrong with them
 
 
 if __name__ == "__main__":

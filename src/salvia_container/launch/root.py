@@ -106,6 +106,9 @@ def build(at: str, plan: dict[str, Any]) -> None:
         "var",
     ):
         os.makedirs(f"{at}/{folder}", exist_ok=True)
+    # For what libraries leave there when a template imports them; no run sees it.
+    plain = kernel.NO_SETUID | kernel.NO_DEVICES
+    kernel.mount("tmpfs", f"{at}/tmp", "tmpfs", plain, "mode=1777,size=16m")  # noqa: S108
     for name in _SYSTEM:
         _show_as_it_is(at, f"/{name}")
     for name in _ETC:

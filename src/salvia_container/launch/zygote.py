@@ -14,6 +14,7 @@ import select
 import signal
 import socket
 import sys
+import tempfile
 import time
 
 from salvia_container.launch import kernel
@@ -30,6 +31,7 @@ def main() -> None:
     began = time.perf_counter()
     for name in filter(None, sys.argv[3].split(",")):
         _import(name)
+    tempfile.tempdir = None  # which a library may have had chosen, when it is for each run to say
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors are not waited for
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until a supervisor is ready to hear it
     gc.collect()

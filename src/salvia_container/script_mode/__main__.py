@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from salvia_container import log
-from salvia_container.script_mode.train import train
+from salvia_container.script_mode.train import train_script
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -12,7 +12,7 @@ def main(arguments: Sequence[str]) -> int:
     if list(arguments) != ["train"]:
         log.error(f"Cannot {' '.join(arguments) or 'start'}: this program trains.")
         return 64
-    return train()
+    return train_script()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """One instance of a script-mode training job, from AWS's `train` command to the reason of a failure in one line."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from salvia_container.script_mode.waiting import WaitingProcess
@@ -9,12 +10,12 @@ _FRAMEWORK = "SAGEMAKER_TRAINING_MODULE"  # where AWS's images name their framew
 _FAILURE = Path("/opt/ml/output/failure")
 
 
-def asked_for(hyperparameters: dict[str, str]) -> bool:
+def asked_for(hyperparameters: Mapping[str, str]) -> bool:
     """Whether a job of an image that also has an algorithm of its own names a script, as AWS's toolkit decides it."""
     return bool(os.environ.get("SAGEMAKER_PROGRAM") or hyperparameters.get("sagemaker_program"))
 
 
-def train() -> int:
+def train_script() -> int:
     """The exit code of the process. The toolkit itself leaves success or a failure's reason in /opt/ml/output."""
     waiting = WaitingProcess()
     from sagemaker_training import process, trainer  # noqa: PLC0415 - only after the fork: a script inherits what is before

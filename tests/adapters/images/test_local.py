@@ -104,6 +104,36 @@ def test_every_released_tag_of_scikit_learn_resolves_and_says_what_runs(images: 
     assert image.note == f"sagemaker-scikit-learn {tag.removesuffix('-cpu-py3')} asked, {image.version} runs"
 
 
+@pytest.mark.parametrize(
+    ("repository", "tag", "environment", "asked"),
+    [
+        ("pytorch-training", "2.1.0-cpu-py310", "pytorch", "2.1.0"),
+        ("pytorch-inference", "2.6.0-gpu-py312-cu124-ubuntu22.04-sagemaker", "pytorch", "2.6.0"),
+        (
+            "huggingface-pytorch-training",
+            "2.1.0-transformers4.36.0-gpu-py310-cu121-ubuntu20.04",
+            "huggingface",
+            "4.36.0",
+        ),
+        ("tensorflow-training", "2.16-cpu-py310", "tensorflow", "2.16"),
+        ("tensorflow-inference", "2.16-cpu", "tensorflow", "2.16"),
+    ],
+)
+def test_the_tags_of_deep_learning_containers_resolve(
+    images: LocalImages, repository: str, tag: str, environment: str, asked: str
+) -> None:
+    image = images.resolve(f"763104351884.dkr.ecr.us-west-2.amazonaws.com/{repository}:{tag}")
+
+    assert image.name.startswith(f"{environment}-3.")
+    assert image.note == f"{repository} {asked} asked, {image.version} runs"
+
+
+@pytest.mark.parametrize("repository", ["mxnet-training", "sagemaker-mxnet", "mxnet-inference"])
+def test_mxnet_is_refused_in_words(images: LocalImages, repository: str) -> None:
+    with pytest.raises(UnknownImageError, match=r"cannot run here: the last release of MXNet is 1\.9\.1"):
+        images.resolve(f"763104351884.dkr.ecr.us-west-2.amazonaws.com/{repository}:1.9.0-cpu-py38")
+
+
 def test_what_is_published_as_sources_is_built_apart_from_the_wheels() -> None:
     wheels, sources = build._parted(build.lock_of("scikit-learn"))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import xgboost as xgb
 
+from salvia_algorithms.xgboost import __main__ as program
 from tests.salvia_algorithms.xgboost.tree import Tree, as_csv, scores, small
 
 HOSTS = ("127.0.23.1", "127.0.23.2", "127.0.23.3")
@@ -127,3 +128,15 @@ def test_when_one_instance_is_killed_the_others_fail_at_once(tmp_path: Path) -> 
     assert first.returncode == 1
     assert trees[0].failure.startswith("AlgorithmError: ")
     assert "Stack trace" not in trees[0].failure
+
+
+def test_a_job_that_names_a_script_runs_it_instead_of_the_algorithm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "input/config"
+    config.mkdir(parents=True)
+    (config / "hyperparameters.json").write_text('{"sagemaker_program": "\\"train.py\\""}')
+    monkeypatch.setenv("SM_BASE_PATH", str(tmp_path))
+    monkeypatch.setattr(program, "train_script", lambda: 42)
+
+    assert program.main(["train"]) == 42

@@ -19,6 +19,7 @@ from pathlib import Path
 import uv
 
 import salvia_container
+from salvia.adapters.images import no_gpu
 from salvia.adapters.images.environment import CONSTRAINTS
 
 CODE_PATH = "/opt/salvia"  # where a sandbox shows salvia_container and salvia_algorithms
@@ -37,11 +38,21 @@ _COMPLAINT = 1500  # characters of uv's complaint that are passed on
 # AWS publishes these as sources only. Their one part in C would answer gethostname() with the name of the instance, which a
 # sandbox does by itself; so they are built with a compiler that does nothing, since a user's machine may have none, and a
 # module stands in for that part.
-_FROM_SOURCE = ("sagemaker-training",)
+_FROM_SOURCE = ("sagemaker-training", "sagemaker-inference")
 _NO_COMPILER = {"CC": "true", "CXX": "true", "LDSHARED": "true"}
 _STANDS_IN = {"gethostname.py": '"""Host names here are those of the instances already: there is nothing to load."""\n'}
 # Libraries that a user's requirements.txt does not replace: an old pin of one would fetch gigabytes, and break what depends on it.
-_KEPT = ("numpy", "scipy", "scikit-learn", "torch", "tensorflow-cpu", "xgboost-cpu")
+_KEPT = (
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "torch",
+    "torchvision",
+    "tensorflow-cpu",
+    "tensorflow",
+    "xgboost-cpu",
+    "xgboost",
+)
 # The same library under the name that other packages ask for.
 _ALSO_KNOWN_AS = {"xgboost-cpu": "xgboost", "tensorflow-cpu": "tensorflow"}
 
@@ -123,17 +134,19 @@ def _fill(folder: Path, lock: str, say: Callable[[str], None]) -> None:
         _install(folder, "sources.txt", sources, "--no-build-isolation", "--no-cache", **_NO_COMPILER)
         for name, text in _STANDS_IN.items():
             _write(site / name, text)
+    if any(package.startswith("torch==") for package in packages):
+        no_gpu.free(site)
     for package, other in _ALSO_KNOWN_AS.items():
         _name_too(site, package, other)
-    keep = [package for package in packages if package.partition("==")[0] in _KEPT]
-    _write(folder / CONSTRAINTS, "".join(f"{line}\n" for line in keep + _renamed(keep)))
+    _write(folder / CONSTRAINTS, "".join(f"{line}\n" for line in _kept(site)))
     _write(site / "salvia.pth", f"{CODE_PATH}\n")
     (folder / "built.json").write_text(json.dumps({"python": sys.version, "packages": packages}))
 
 
-def _renamed(packages: list[str]) -> list[str]:
-    parts = (package.partition("==") for package in packages)
-    return [f"{_ALSO_KNOWN_AS[name]}=={version}" for name, _, version in parts if name in _ALSO_KNOWN_AS]
+def _kept(site: Path) -> list[str]:
+    """The versions of _KEPT that are installed, under all their names."""
+    found = sorted(path.name.removesuffix(".dist-info").rpartition("-") for path in site.glob("*.dist-info"))
+    return [f"{name}=={version}" for name, _, version in found if name.replace("_", "-") in _KEPT]
 
 
 def _name_too(site: Path, package: str, other: str) -> None:

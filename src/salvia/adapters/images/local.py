@@ -45,6 +45,7 @@ class LocalImages:
             uri=uri,
             name=build.folder_name(row.environment),
             entry_points=row.entry_points,
+            variables=row.variables,
             algorithm=row.algorithm,
             version=row.runs,
             note=_note(parsed.repository, asked, row.runs),

@@ -22,6 +22,7 @@ class Row:
     runs: str
     algorithm: str = ""
     entry_points: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def version_asked(self, uri: ImageUri) -> str:
         """Empty when none was named. Raises UnknownImageError for a tag that does not exist."""
@@ -46,6 +47,7 @@ class Recipe:
 class Images:
     rows: tuple[Row, ...]
     recipes: Mapping[str, Recipe]
+    refused: tuple[tuple[re.Pattern[str], str], ...] = ()  # repositories that are known not to run, and why
 
     @classmethod
     def read(cls) -> Self:
@@ -53,7 +55,8 @@ class Images:
         text = (resources.files(__package__) / "images.toml").read_text(encoding="utf-8")
         document = tomllib.loads(text)
         recipes = {name: _recipe(values) for name, values in document["environment"].items()}
-        return cls(tuple(_row(values) for values in document["image"]), recipes)
+        refused = tuple((re.compile(values["repository"]), values["why"]) for values in document.get("refused", ()))
+        return cls(tuple(_row(values) for values in document["image"]), recipes, refused)
 
     def find(self, text: str) -> tuple[Row, ImageUri]:
         """Raises UnknownImageError, in words for a FailureReason."""
@@ -62,6 +65,9 @@ class Images:
             for row in self.rows:
                 if row.repository.fullmatch(uri.repository):
                     return row, uri
+            for repository, why in self.refused:
+                if repository.fullmatch(uri.repository):
+                    raise UnknownImageError(f"the image {text!r} cannot run here: {why}")
         known = [row.name for row in self.rows]
         raise UnknownImageError(
             f"no environment on this server can run the image {text!r}. Images that can run here: {', '.join(known)} "
@@ -79,6 +85,7 @@ def _row(values: Mapping[str, Any]) -> Row:
         runs=values["runs"].format(python=platform.python_version()),
         algorithm=values.get("algorithm", ""),
         entry_points={name: tuple(command) for name, command in values.get("entry_points", {}).items()},
+        variables=values.get("variables", {}),
     )
 
 
