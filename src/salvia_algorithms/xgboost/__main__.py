@@ -1,20 +1,24 @@
-"""The image's entry points: `python -m salvia_algorithms.xgboost train`. A platform forks it after importing this module."""
+"""The image's entry points: `python -m salvia_algorithms.xgboost train` and `serve`. A platform forks it after importing this module."""
 
 import sys
 from collections.abc import Sequence
 
+from salvia_algorithms.xgboost.serving.handler import XGBoost
 from salvia_algorithms.xgboost.train import train
 from salvia_container import log
 from salvia_container.failure import PlatformError, run
 from salvia_container.script_mode.train import asked_for, train_script
+from salvia_container.serving.worker import serve
 from salvia_container.termination import Termination
 from salvia_container.training import TrainingEnvironment, failure_file
 
 
 def main(arguments: Sequence[str]) -> int:
     """Returns the exit code of the process."""
+    if list(arguments) == ["serve"]:
+        return serve(XGBoost())
     if list(arguments) != ["train"]:
-        log.error(f"Cannot {' '.join(arguments) or 'start'}: this image trains. Serving comes with endpoints.")
+        log.error(f"Cannot {' '.join(arguments) or 'start'}: this image knows `train` and `serve`.")
         return 64
     if _names_a_script():
         return train_script()

@@ -68,6 +68,7 @@ class _Parent:
     def run(self) -> None:
         wanted = number_of_workers()
         if self._handler.shared:
+            threads.limit(1)  # a pool of threads would not survive the fork, and whoever used it then would hang
             self._model = self._handler.load(self._base / "model")
         gc.collect()
         gc.freeze()  # what is there now stays shared with the workers

@@ -78,12 +78,12 @@ def test_a_stopped_job_ends_at_once_without_a_model_otherwise(tree: Tree) -> Non
     assert not tree.model.exists()
 
 
-def test_serving_is_refused_clearly(tree: Tree) -> None:
-    with start(tree, "serve") as process:
+def test_an_unknown_wish_is_refused_clearly(tree: Tree) -> None:
+    with start(tree, "fly") as process:
         output, _ = process.communicate()
 
     assert process.returncode != 0
-    assert "Serving comes with endpoints" in output
+    assert "this image knows `train` and `serve`" in output
 
 
 def test_several_instances_train_one_model_as_good_as_one_instance(
