@@ -71,3 +71,51 @@ except Exception as error:
     )
 
     assert "ClientError: Feature 1 of row 1" in str(result["error"])
+
+
+def test_linear_learner_trains_on_two_instances_and_answers(sdk2: Client) -> None:
+    result = sdk2.python(
+        START
+        + """
+rows = random.normal(size=(3000, 4)).astype(np.float32) * [1, 10, 0.1, 5] + [0, 100, 0, -7]
+rows = rows.astype(np.float32)
+labels = (rows[:, 0] + (rows[:, 1] - 100) / 10 > 0).astype(np.float32)
+learner = sagemaker.LinearLearner(role, 2, "ml.m5.large", predictor_type="binary_classifier", epochs=10, output_path=output, sagemaker_session=session)
+learner.fit([learner.record_set(rows, labels), learner.record_set(rows[:500], labels[:500], channel="validation")], mini_batch_size=100, logs=False)
+predictor = learner.deploy(1, "ml.m5.large")
+answers = predictor.predict(rows[:200])
+found = np.array([answer.label["predicted_label"].float32_tensor.values[0] for answer in answers])
+chances = [answer.label["score"].float32_tensor.values[0] for answer in answers]
+runtime = session.sagemaker_runtime_client
+body = ",".join(map(str, rows[0].tolist()))
+said = runtime.invoke_endpoint(EndpointName=predictor.endpoint_name, ContentType="text/csv", Accept="application/json", Body=body)["Body"].read().decode()
+predictor.delete_model()
+predictor.delete_endpoint()
+result = {"accuracy": float((found == labels[:200]).mean()), "chances": [min(chances), max(chances)], "metrics": metrics(learner), "said": said}
+"""
+    )
+
+    assert float(str(result["accuracy"])) > 0.97
+    assert '"predicted_label":' in str(result["said"])
+    assert {"validation:binary_classification_accuracy", "validation:objective_loss", "train:objective_loss"} <= set(
+        dict(result["metrics"])  # type: ignore[call-overload]
+    )
+
+
+def test_pca_trains_and_projects(sdk2: Client) -> None:
+    result = sdk2.python(
+        START
+        + """
+rows = (random.normal(size=(2000, 2)) @ random.normal(size=(2, 6)) + 50).astype(np.float32)
+pca = sagemaker.PCA(role, 2, "ml.m5.large", num_components=2, output_path=output, sagemaker_session=session)
+pca.fit(pca.record_set(rows), logs=False)
+predictor = pca.deploy(1, "ml.m5.large")
+found = np.array([answer.label["projection"].float32_tensor.values for answer in predictor.predict(rows[:50])])
+predictor.delete_model()
+predictor.delete_endpoint()
+moved = rows - rows.mean(axis=0)
+result = {"kept": float(np.square(found).sum() / np.square(moved[:50]).sum())}
+"""
+    )
+
+    assert float(str(result["kept"])) == pytest.approx(1, abs=0.01)

@@ -39,6 +39,22 @@ class Collective:
         total = b"".join(self._reduced(own))
         return np.frombuffer(total, own.dtype).reshape(own.shape).copy()
 
+    def gathered(self, array: Array) -> list[Array]:
+        """The arrays of all hosts, in their order; they have one type and, but for the first dimension, one shape."""
+        if self.size == 1:
+            return [array]
+        own = np.ascontiguousarray(array)
+        with self._in_touch():
+            if self.rank:
+                _send(self._links[0], own.tobytes())
+                parts = [_receive(self._links[0]) for _ in range(self.size)]
+            else:
+                parts = [own.tobytes(), *(_receive(link) for link in self._links)]
+                for link in self._links:
+                    for part in parts:
+                        _send(link, part)
+        return [np.frombuffer(part, own.dtype).reshape(-1, *own.shape[1:]) for part in parts]
+
     def all(self, value: Any) -> list[Any]:
         """What every host gave, in the order of the hosts; values are JSON documents."""
         if self.size == 1:

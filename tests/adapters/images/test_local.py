@@ -87,6 +87,28 @@ def test_every_released_tag_of_xgboost_resolves(images: LocalImages, tag: str) -
     assert image.entry_points["train"] == ("python", "-m", "salvia_algorithms.xgboost", "train")
 
 
+@pytest.mark.parametrize(
+    ("repository", "algorithm"),
+    [
+        ("linear-learner", "linear_learner"),
+        ("pca", "pca"),
+        ("factorization-machines", "factorization_machines"),
+        ("kmeans", "kmeans"),
+        ("randomcutforest", "randomcutforest"),
+    ],
+)
+def test_awss_own_algorithms_train_and_serve_in_one_environment(
+    images: LocalImages, repository: str, algorithm: str
+) -> None:
+    image = images.resolve(f"382416733822.dkr.ecr.us-east-1.amazonaws.com/{repository}:1")
+
+    assert image.algorithm == algorithm
+    assert image.entry_points == {
+        entry: ("python", "-m", f"salvia_algorithms.{algorithm}", entry) for entry in ("train", "serve")
+    }
+    assert f"salvia_algorithms.{algorithm}" in Images.read().recipes["algorithms"].modules
+
+
 def test_the_note_tells_what_was_asked_and_what_runs(images: LocalImages) -> None:
     assert images.resolve(XGBOOST).note == "sagemaker-xgboost 1.7-1 asked, 3.0.5 runs"
 

@@ -28,7 +28,8 @@ def test_every_host_gets_the_same_sum_and_everybodys_word() -> None:
         with joined(environment(hosts, name, "three"), patience=10) as together:
             total = together.sum(np.full((2, 1), together.rank + 1.0))
             again = together.sum(np.array([together.rank], np.float32))
-            found[name] = total.tolist(), again.tolist(), together.all({"rank": together.rank})
+            parts = [part.tolist() for part in together.gathered(np.full((together.rank, 2), together.rank))]
+            found[name] = total.tolist(), again.tolist(), together.all({"rank": together.rank}), parts
 
     threads = [threading.Thread(target=host, args=(name,)) for name in hosts]
     for thread in threads:
@@ -36,7 +37,8 @@ def test_every_host_gets_the_same_sum_and_everybodys_word() -> None:
     for thread in threads:
         thread.join()
 
-    expected = ([[6.0], [6.0]], [3.0], [{"rank": 0}, {"rank": 1}, {"rank": 2}])
+    parts = [[], [[1, 1]], [[2, 2], [2, 2]]]
+    expected = ([[6.0], [6.0]], [3.0], [{"rank": 0}, {"rank": 1}, {"rank": 2}], parts)
     assert found == dict.fromkeys(hosts, expected)
 
 
