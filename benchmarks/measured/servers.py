@@ -2,7 +2,6 @@
 
 import configparser
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from benchmarks.measured.peers import environment
 from benchmarks.measured.requests import Signer, exchange
 
 MOTO = "5.2.5"
@@ -115,30 +115,18 @@ class Bare(Server):
 
 
 class Moto(Server):
-    """moto_server, in an environment that is built once, with uv, in the user's cache."""
+    """moto_server, in an environment of its own."""
 
     name = f"moto_server {MOTO}"
 
     def command(self) -> list[str]:
-        return [str(moto_environment() / "bin/moto_server"), "-H", "127.0.0.1", "-p", str(self.port)]
+        return [
+            str(environment("moto", [f"moto[server]=={MOTO}"]) / "bin/moto_server"),
+            "-H",
+            "127.0.0.1",
+            "-p",
+            str(self.port),
+        ]
 
     def signer(self) -> Signer:
         return Signer(self.port, "AKIAIOSFODNN7EXAMPLE", "moto-takes-any-signature")
-
-
-def moto_environment() -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "salvia" / "benchmarks"
-    final = cache / f"moto-{MOTO}-{sys.version_info[0]}.{sys.version_info[1]}"
-    if final.is_dir():
-        return final
-    draft = final.with_name(f".{final.name}-{os.getpid()}")
-    uv = str(Path(sys.executable).with_name("uv"))
-    python = str(draft / "bin/python")
-    try:
-        subprocess.run([uv, "venv", "--quiet", "--relocatable", "--python", sys.executable, str(draft)], check=True)
-        install = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python, f"moto[server]=={MOTO}"]
-        subprocess.run(install, check=True)
-        draft.rename(final)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return final

@@ -168,6 +168,7 @@ class Bench:
     def _ensure_sagemaker(self) -> None:
         for noun, member, name in (
             ("TrainingJob", "TrainingJobName", "drawn-job"),
+            ("HyperParameterTuningJob", "HyperParameterTuningJobName", "drawn-tuning"),
             ("ProcessingJob", "ProcessingJobName", "drawn-job"),
             ("Model", "ModelName", "drawn-model"),
             ("EndpointConfig", "EndpointConfigName", "drawn-config"),

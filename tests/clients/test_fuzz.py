@@ -36,6 +36,7 @@ NOT_RIGHT = {  # these need what only a client's earlier answer has, or an endpo
     ("sagemaker-runtime", "InvokeEndpoint"),
     ("sagemaker-runtime", "InvokeEndpointAsync"),
     ("sagemaker-runtime", "InvokeEndpointWithResponseStream"),
+    ("sagemaker", "StopHyperParameterTuningJob"),
 }
 
 

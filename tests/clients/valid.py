@@ -95,6 +95,10 @@ KNOWN: dict[str, dict[str, list[Any]]] = {
         "ImageUri": [IMAGE],
         "LocalPath": ["/opt/ml/processing/in", "/opt/ml/processing/in/deep", "/etc"],
         "S3InputMode": ["File", "Pipe"],
+        "HyperParameterTuningJobName": ["drawn-tuning", "none"],
+        "Strategy": ["Random", "Grid", "Bayesian", "Hyperband"],
+        "MinValue": ["1", "0", "-1", "x"],
+        "MaxValue": ["9", "0.5", "1e999"],
         "ResourceArn": [JOB, JOB + "-none"],
         "RoleArn": [ROLE],
         "S3Uri": ["s3://drawn/key", "s3://drawn/", "s3://none/x"],
@@ -226,6 +230,19 @@ RIGHT: dict[tuple[str, str], dict[str, Any]] = {
         "ProcessingOutputConfig": {"Outputs": [{"OutputName": "out", "S3Output": {"S3UploadMode": "EndOfJob",
             "S3Uri": "s3://drawn/out", "LocalPath": "/opt/ml/processing/out"}}]},
         "Environment": {"A": "1"}, "Tags": [{"Key": "a", "Value": "b"}]},
+    ("sagemaker", "DeleteHyperParameterTuningJob"): {"HyperParameterTuningJobName": "drawn-made"},
+    ("sagemaker", "CreateHyperParameterTuningJob"): {
+        "HyperParameterTuningJobName": "drawn-made",
+        "HyperParameterTuningJobConfig": {
+            "Strategy": "Random", "ResourceLimits": {"MaxNumberOfTrainingJobs": 2, "MaxParallelTrainingJobs": 1},
+            "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "loss"},
+            "ParameterRanges": {"ContinuousParameterRanges": [{"Name": "rate", "MinValue": "0", "MaxValue": "1"}]}},
+        "TrainingJobDefinition": {
+            "AlgorithmSpecification": {
+                "TrainingImage": IMAGE, "TrainingInputMode": "File", "MetricDefinitions": [{"Name": "loss", "Regex": "loss=(.*)"}]},
+            "RoleArn": ROLE, "OutputDataConfig": OUTPUT,
+            "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+            "StoppingCondition": {"MaxRuntimeInSeconds": 60}}},
     ("sagemaker", "DeleteTrainingJob"): {"TrainingJobName": "drawn-made"},
     ("sagemaker", "CreateTrainingJob"): {
         "TrainingJobName": "drawn-made", "OutputDataConfig": OUTPUT,

@@ -187,3 +187,21 @@ async def test_an_image_of_no_known_metrics_needs_metric_definitions(bench: Benc
         await bench.create(
             definition={"AlgorithmSpecification": {"TrainingImage": "image", "TrainingInputMode": "File"}}
         )
+
+
+def test_the_first_of_several_instance_types_is_used_and_shown() -> None:
+    asked = request()
+    one = asked["TrainingJobDefinition"]
+    del one["ResourceConfig"]
+    one["HyperParameterTuningResourceConfig"] = {
+        "InstanceConfigs": [
+            {"InstanceType": "ml.c5.xlarge", "InstanceCount": 2, "VolumeSizeInGB": 5},
+            {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5},
+        ]
+    }
+
+    assert admitted(asked)["TrainingJobDefinition"]["ResourceConfig"] == {
+        "InstanceType": "ml.c5.xlarge",
+        "InstanceCount": 2,
+        "VolumeSizeInGB": 5,
+    }

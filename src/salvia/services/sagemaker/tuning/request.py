@@ -17,6 +17,8 @@ from salvia.services.sagemaker.tuning.space import Range, ranges_of
 MOST_TUNED, MOST_HYPERPARAMETERS = 30, 100
 MOST_JOBS, MOST_RANDOM_JOBS, MOST_PARALLEL = 750, 10_000, 100
 RESOURCES = ("epochs", "numepochs", "n-epochs", "n_epochs", "num_epochs")  # where Hyperband looks for MaxResource
+OBJECTIVE = "_tuning_objective_metric"
+_FLAGS = ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining")
 _KINDS = ("Integer", "Continuous", "Categorical")
 
 
@@ -82,7 +84,38 @@ def admitted(request: dict[str, Any]) -> dict[str, Any]:
         raise ValidationError(
             "TrainingJobEarlyStoppingType Auto is not supported with TrainingJobDefinitions: set it to Off."
         )
-    return spec
+    return spec | _completed(spec, definitions)
+
+
+def _completed(spec: Mapping[str, Any], definitions: list[Definition]) -> dict[str, Any]:
+    """Every training job is told what it is tuned for, as a static hyperparameter that Describe shows too.
+
+    Describe also shows its resources and metrics, from where the SDK's `attach` reads them.
+    """
+    told = [
+        {
+            **dict.fromkeys(_FLAGS, False),
+            **one.document,
+            "AlgorithmSpecification": {"MetricDefinitions": [], **one.document["AlgorithmSpecification"]},
+            "StaticHyperParameters": {OBJECTIVE: one.objective["MetricName"], **one.static},
+            "ResourceConfig": _resources(one.document),
+        }
+        for one in definitions
+    ]
+    return (
+        {"TrainingJobDefinitions": told} if spec.get("TrainingJobDefinitions") else {"TrainingJobDefinition": told[0]}
+    )
+
+
+def _resources(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Of InstanceConfigs, the first: they are in the order of preference, and here it is always to be had."""
+    if document.get("ResourceConfig"):
+        return dict(document["ResourceConfig"])
+    asked = document["HyperParameterTuningResourceConfig"]
+    first = asked["InstanceConfigs"][0] if asked.get("InstanceConfigs") else asked
+    wanted = ("InstanceType", "InstanceCount", "VolumeSizeInGB", "VolumeKmsKeyId")
+    found = {member: source[member] for source in (asked, first) for member in wanted if member in source}
+    return {"InstanceCount": 1} | found
 
 
 def _check_definitions(request: Mapping[str, Any]) -> None:

@@ -13,9 +13,9 @@ from salvia.services.sagemaker.tuning.history import Trial
 from salvia.services.sagemaker.tuning.request import Definition
 from salvia.services.sagemaker.tuning.space import point_of
 
-OBJECTIVE = "_tuning_objective_metric"
 _NAMESPACE = "/aws/sagemaker/TrainingJobs"
 _COPIED = (
+    "ResourceConfig",
     "AlgorithmSpecification",
     "RoleArn",
     "InputDataConfig",
@@ -70,19 +70,7 @@ def request_of(tuning: Record, definition: Definition, number: int, values: dict
         request["CheckpointConfig"] = document["CheckpointConfig"] | {"S3Uri": f"{prefix}/{name}"}
     return request | {
         "TrainingJobName": name,
-        "HyperParameters": {OBJECTIVE: definition.objective["MetricName"], **definition.static, **values},
-        "ResourceConfig": _resources(document),
-    }
-
-
-def _resources(document: Any) -> dict[str, Any]:
-    if document.get("ResourceConfig"):
-        return dict(document["ResourceConfig"])
-    asked = document["HyperParameterTuningResourceConfig"]
-    first = asked["InstanceConfigs"][0] if asked.get("InstanceConfigs") else asked  # prioritised, and always to be had
-    wanted = ("InstanceType", "InstanceCount", "VolumeSizeInGB", "VolumeKmsKeyId")
-    return {"InstanceCount": 1} | {
-        member: source[member] for source in (asked, first) for member in wanted if member in source
+        "HyperParameters": {**definition.static, **values},
     }
 
 

@@ -1,0 +1,200 @@
+"""How good the Bayesian search is after 30 and 60 trials with 4 at a time, beside Optuna, SMAC and Syne Tune.
+
+    python -m benchmarks.tuning.run [--seeds 10] [--engines salvia,random,optuna-TPE,optuna-GP,smac,syne-tune] [--trials 60]
+
+Every engine searches the same problems (benchmarks/tuning/problems.py) from the same seeds. Four trials run at a time; which of
+them ends next is drawn by chance, the same for every engine. Regret is normalised: 0 is the best value known, 1 what random
+search has reached after the last trial, in the median. Ranks are taken problem by problem and seed by seed. CPU is the engine's
+own process for one suggestion.
+"""
+
+import argparse
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measured.peers import environment
+from benchmarks.measured.processes import cpu_of
+from benchmarks.measured.report import machine, table, verdict
+from benchmarks.tuning.problems import Problem, problems
+
+from salvia.adapters.surrogate.proposal import suggest
+from salvia.ports.surrogate import Observations
+from salvia.services.sagemaker.tuning.space import values_at
+
+PARALLEL, HALF = 4, 30
+OVERHEAD_GOAL = 0.1
+PACKAGES = {
+    "optuna-TPE": ("optuna==5.0.0", "scipy"),
+    "optuna-GP": ("optuna==5.0.0", "scipy", "torch==2.13.0"),
+    "smac": ("smac==2.4.1",),
+    "syne-tune": ("syne-tune[basic]==0.16.0",),
+}
+Engine = Callable[[Problem, int, int], tuple[list[float], float]]
+
+
+def order(seed: int) -> random.Random:
+    """Which of the running trials ends next."""
+    return random.Random(f"order {seed}")
+
+
+def salvia(problem: Problem, seed: int, trials: int) -> tuple[list[float], float]:
+    """The values in the order in which the trials ended, and CPU seconds for one suggestion."""
+    ends, cpu = order(seed), 0.0
+    points: list[list[float]] = []
+    values: list[float] = []
+    running: list[list[float]] = []
+    dimensions = [each.dimension() for each in problem.ranges]
+    asked = 0
+    while len(values) < trials:
+        while len(running) < PARALLEL and asked < trials:
+            began = time.process_time()
+            found = suggest(Observations(dimensions, points, values, running, seed, asked))
+            cpu += time.process_time() - began
+            running.append(list(found.point))
+            asked += 1
+        point = running.pop(ends.randrange(len(running)))
+        points.append(point)
+        values.append(problem.value(problem.typed(values_at(problem.ranges, point))))
+    return values, cpu / trials
+
+
+def by_chance(problem: Problem, seed: int, trials: int) -> tuple[list[float], float]:
+    draw = random.Random(seed)
+    points = [[draw.random() for _ in problem.ranges] for _ in range(trials)]
+    return [problem.value(problem.typed(values_at(problem.ranges, point))) for point in points], 0.0
+
+
+def peer(name: str) -> Engine:
+    def run(problem: Problem, seed: int, trials: int) -> tuple[list[float], float]:
+        python = environment(name, PACKAGES[name]) / "bin/python"
+        alone = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+        process = subprocess.Popen(
+            [str(python), str(Path(__file__).with_name("engine.py")), name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, **alone},
+        )
+        with process:
+            return _searched(process, problem, seed, trials)
+
+    return run
+
+
+def _searched(process: Any, problem: Problem, seed: int, trials: int) -> tuple[list[float], float]:
+    def say(document: dict[str, Any]) -> None:
+        process.stdin.write(f"{json.dumps(document)}\n")
+        process.stdin.flush()
+
+    def asked() -> tuple[int, dict[str, Any]]:
+        say({"ask": True})
+        said = json.loads(process.stdout.readline())
+        return said["id"], said["values"]
+
+    ranges = [
+        {"name": r.name, "kind": r.kind, "low": r.low, "high": r.high, "scaling": r.scaling, "values": list(r.values)}
+        for r in problem.ranges
+    ]
+    say({"ranges": ranges, "seed": seed})
+    ends, running, count = order(seed), [asked()], 1
+    values: list[float] = []
+    started = cpu_of(process.pid)
+    while len(values) < trials:
+        while len(running) < PARALLEL and count < trials:
+            running.append(asked())
+            count += 1
+        number, chosen = running.pop(ends.randrange(len(running)))
+        values.append(problem.value(chosen))
+        say({"tell": number, "value": values[-1]})
+    cpu = (cpu_of(process.pid) - started) / trials
+    process.stdin.close()
+    return values, cpu
+
+
+def best_by(values: list[float], trials: int) -> float:
+    return min(values[:trials])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--trials", type=int, default=60)
+    parser.add_argument("--engines", default="salvia,random,optuna-TPE,optuna-GP,smac,syne-tune")
+    options = parser.parse_args()
+    names = options.engines.split(",")
+    own: dict[str, Engine] = {"salvia": salvia, "random": by_chance}
+    engines = {name: own.get(name) or peer(name) for name in names}
+    found: dict[tuple[str, str, int], list[float]] = {}
+    cpu: dict[str, list[float]] = {name: [] for name in names}
+    chosen = problems()
+    for problem in chosen:
+        for seed in range(options.seeds):
+            for name, engine in engines.items():
+                values, seconds = engine(problem, seed, options.trials)
+                found[name, problem.name, seed] = values
+                cpu[name].append(seconds)
+        print(f"{problem.name}: done", file=sys.stderr, flush=True)
+    report(names, chosen, options, found, cpu)
+
+
+def report(names: list[str], chosen: list[Problem], options: Any, found: Any, cpu: dict[str, list[float]]) -> None:
+    def regrets(name: str, problem: Problem, trials: int) -> list[float]:
+        scale = (
+            statistics.median(
+                best_by(by_chance(problem, 1000 + s, options.trials)[0], options.trials) for s in range(20)
+            )
+            - problem.best
+        )
+        return [
+            max(0.0, (best_by(found[name, problem.name, s], trials) - problem.best) / scale)
+            for s in range(options.seeds)
+        ]
+
+    def rank(name: str, trials: int) -> float:
+        ranks = []
+        for problem in chosen:
+            for seed in range(options.seeds):
+                mine = best_by(found[name, problem.name, seed], trials)
+                others = [best_by(found[other, problem.name, seed], trials) for other in names]
+                ranks.append(sum(o < mine for o in others) + (1 + sum(o == mine for o in others)) / 2)
+        return statistics.mean(ranks)
+
+    rows = []
+    for name in names:
+        by_problem = [statistics.mean(min(3.0, r) for r in regrets(name, p, options.trials)) for p in chosen]
+        early = statistics.mean(min(3.0, r) for p in chosen for r in regrets(name, p, HALF))
+        rows.append(
+            [
+                name,
+                f"{rank(name, HALF):.2f}",
+                f"{rank(name, options.trials):.2f}",
+                f"{early:.3f}",
+                f"{statistics.mean(by_problem):.3f}",
+                *(f"{value:.3f}" for value in by_problem),
+                f"{statistics.mean(cpu[name]) * 1e3:.0f}",
+            ]
+        )
+    print(machine())
+    print(
+        f"{options.seeds} seeds, {options.trials} trials, {PARALLEL} at a time; rank and normalised regret, less is better"
+    )
+    head = ["", f"rank@{HALF}", f"rank@{options.trials}", f"regret@{HALF}", f"regret@{options.trials}"]
+    print(table([*head, *(problem.name for problem in chosen), "CPU ms"], rows))
+    if "salvia" in cpu:
+        took = statistics.mean(cpu["salvia"])
+        print(
+            f"CPU of one suggestion: {took * 1e3:.0f} ms, goal {OVERHEAD_GOAL * 1e3:.0f}: {verdict(took, OVERHEAD_GOAL)}"
+        )
+
+
+if __name__ == "__main__":
+    main()
