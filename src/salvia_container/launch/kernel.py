@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import fcntl
 import os
+import re
 import socket
 import struct
 
@@ -24,6 +25,11 @@ _KEPT = (
     NO_SETUID | NO_DEVICES | NO_EXEC | 1024 | 2048
 )  # a remount in a user namespace must repeat what is set (and noatime)
 _DETACH = 2
+_DONT_NEED = 4
+_MAPPING = re.compile(  # of a file, without write permission and without a page of its own
+    r"^(?P<start>[0-9a-f]+)-(?P<end>[0-9a-f]+) r-.p \S+ \S+ [1-9]\d* +/[^\n]*\n(?:(?!Anonymous)\w+: [^\n]*\n)*Anonymous: +0 kB",
+    re.MULTILINE,
+)
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 _SYS_MOUNT_SETATTR, _SYS_CREATE_RULESET, _SYS_RESTRICT_SELF = 442, 444, 446  # one number on every architecture
 _RULESET_VERSION, _SCOPED_ABSTRACT_SOCKETS, _FIRST_WITH_SCOPES = 1, 1, 6
@@ -51,6 +57,17 @@ def read_text(path: str) -> str:
 def write_text(path: str, text: str) -> None:
     with open(path, "w") as file:
         file.write(text)
+
+
+def let_go_of_code() -> None:
+    """Drop the pages of libraries from this process: what their importing has run and read is hardly needed again.
+
+    They stay in the page cache, from where they come back by themselves. Only what cannot be written and was never
+    changed is dropped: where a library was relocated, the change would be lost.
+    """
+    for mapping in _MAPPING.finditer(read_text("/proc/self/smaps")):
+        start, end = int(mapping["start"], 16), int(mapping["end"], 16)
+        _libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), ctypes.c_int(_DONT_NEED))
 
 
 def unshare(flags: int) -> None:

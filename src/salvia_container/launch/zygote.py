@@ -36,6 +36,7 @@ def main() -> None:
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until a supervisor is ready to hear it
     gc.collect()
     gc.freeze()
+    kernel.let_go_of_code()
     connection.send(json.dumps(_describe(time.perf_counter() - began)).encode())
     request = _keep_one_waiting(connection, groups)
     if request is not None:
