@@ -1,5 +1,6 @@
 """The peers from PyPI, in one environment that is built once, with uv, in the user's cache; benchmarks run inside it."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 PEERS = (
     "numba==0.68.1", "numpy==2.3.5", "pyarrow==26.0.1", "scipy==1.16.3",  # the algorithms' own
     "scikit-learn==1.9.1", "faiss-cpu==1.15.1", "krcf==0.4.0", "jrcf==0.5.0", "rrcf==0.4.4", "river==0.26.1",
+    "protobuf==6.33.1",
 )  # fmt: skip
 THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}  # CPU time, not luck
 ROOT = Path(__file__).parents[2]
@@ -16,7 +18,8 @@ ROOT = Path(__file__).parents[2]
 
 def environment() -> Path:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "salvia" / "benchmarks"
-    final = cache / f"algorithms-{sys.version_info[0]}.{sys.version_info[1]}"
+    content = hashlib.sha256(" ".join(PEERS).encode()).hexdigest()[:12]
+    final = cache / f"algorithms-{sys.version_info[0]}.{sys.version_info[1]}-{content}"
     if final.is_dir():
         return final
     draft = final.with_name(f".{final.name}-{os.getpid()}")

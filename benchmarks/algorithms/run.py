@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.algorithms import peers
 
-CLAIMS = ("random_cut_forest", "k_means")
+CLAIMS = ("random_cut_forest", "k_means", "linear_learner", "recordio")
 
 
 def main() -> None:
