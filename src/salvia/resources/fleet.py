@@ -104,6 +104,7 @@ class Fleet:
         self.routes: dict[Key, Route] = {}
         self.load: Callable[[Key], Awaitable[Route | None]] = _nothing
         self.asked: dict[tuple[Key, str], float] = {}
+        self._nudged: dict[Key, float] = {}
         self._instances: dict[tuple[str, ...], Instance] = {}
         self._changed: asyncio.Event | None = None
 
@@ -149,6 +150,14 @@ class Fleet:
             for variant in (*route.variants, *route.shadows):
                 if instance in variant.instances:
                     variant.instances.remove(instance)
+
+    def may_nudge(self, key: Key, seconds: float) -> bool:
+        """Whether the last time that this said yes for the endpoint is `seconds` ago: of many that wait, one calls for help."""
+        now = time.monotonic()
+        if now - self._nudged.get(key, -seconds) < seconds:
+            return False
+        self._nudged[key] = now
+        return True
 
     async def change(self, seconds: float) -> None:
         """Returns after the next change of any route, or after `seconds`."""

@@ -86,7 +86,7 @@ async def ask(
                 return Answered(answer, route, variant, instance)
             except NoAnswerError as error:
                 world.fleet.lose(instance)
-                world.look("Endpoint", *route.key)
+                nudge(world, route)
                 if error.sent:
                     raise errors.Unavailable("The container went away before it answered. Please try again.") from error
             except AwsError as error:
@@ -143,6 +143,12 @@ async def through(
     return answer
 
 
+def nudge(world: World, route: Route) -> None:
+    """Have the control loop look at the endpoint."""
+    if world.fleet.may_nudge(route.key, _NUDGE):
+        world.look("Endpoint", *route.key)
+
+
 async def whole(answer: ModelAnswer) -> ModelAnswer:
     """With its body in one piece."""
     if isinstance(answer.body, bytes):
@@ -176,7 +182,7 @@ async def _another(world: World, call: Call, route: Route, variant: Variant, beg
     """Wait for an instance of the variant, or of whatever variant there is after a change. Raises Unavailable."""
     until = began + world.settings.invocation_seconds
     while time.perf_counter() < until:
-        world.look("Endpoint", *route.key)
+        nudge(world, route)
         await world.fleet.change(_NUDGE)
         found = await world.fleet.find(route.key, world.settings.route_seconds)
         if found is None:

@@ -47,7 +47,7 @@ async def _copy(world: World, call: Call, route: Route, shadow: Variant, request
             await Captures.of(world).keep(route, shadow, call.params, request, answer)
     except NoAnswerError:
         world.fleet.lose(instance)
-        world.look("Endpoint", *route.key)
+        asking.nudge(world, route)
     except AwsError as error:
         status = int(error.members.get("OriginalStatusCode", 0))
         _log.debug("shadow variant %s of %s: %s", shadow.name, route.arn, error)

@@ -343,6 +343,32 @@ async def test_what_was_launched_but_not_recorded_is_ended_too(bench: Bench) -> 
     assert not bench.running
 
 
+async def test_being_looked_at_does_not_keep_an_instance_from_starting(bench: Bench) -> None:
+    await bench.model()
+    await bench.config()
+    await bench.create()
+    await bench.step()
+    read, looked_at = await bench.record(), await bench.record()
+    await bench.world.table.save_wish(looked_at)
+
+    await bench.kind.reconcile(read)
+
+    assert len(bench.compute.launched) == 1
+
+
+async def test_nothing_is_started_for_an_endpoint_that_was_deleted_meanwhile(bench: Bench) -> None:
+    await bench.model()
+    await bench.config()
+    await bench.create()
+    await bench.step()
+    read = await bench.record()
+    await bench.delete()
+
+    await bench.kind.reconcile(read)
+
+    assert not bench.compute.launched
+
+
 async def test_an_endpoint_keeps_what_it_was_made_of(bench: Bench) -> None:
     await bench.in_service()
     for noun in ("EndpointConfig", "Model"):

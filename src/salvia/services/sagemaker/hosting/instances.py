@@ -225,7 +225,10 @@ class Instances:
         return True
 
     async def _launch(self, endpoint: Record, seats: list[Seat], found: Found) -> bool:
-        """Whether the step may go on. Nothing is launched for a record that has changed since it was read."""
+        """Whether the step may go on. Nothing is launched for a record that has changed since it was read.
+
+        Its version says too much: every request that waits for an instance has the record looked at.
+        """
         now = self.world.clock.now()
         due = [seat for seat in seats if seat.note["due"] <= now]
         found.pending += len(seats) - len(due)
@@ -236,7 +239,7 @@ class Instances:
         try:
             placed = await asyncio.gather(*(self._furnish(seat) for seat in due))
             latest = await self.world.table.get(endpoint.kind, endpoint.account, endpoint.region, endpoint.key)
-            if latest is None or latest.version != endpoint.version:
+            if latest is None or _mark(latest) != _mark(endpoint):
                 found.pending, found.again = 1, 0.0
                 return False
             await asyncio.gather(*(self._start(seat, linked) for seat, linked in zip(due, placed, strict=True)))
@@ -352,6 +355,10 @@ class Instances:
     async def _close_log(self, endpoint: Record, stream: str) -> None:
         with suppress(LookupError):
             await self.world.logs.close_file(endpoint.account, endpoint.region, log_group(endpoint), stream)
+
+
+def _mark(endpoint: Record) -> tuple[float, float, str]:
+    return endpoint.created, endpoint.modified, endpoint.wanted
 
 
 def _unhealthy(seat: Seat, why: str) -> str:
