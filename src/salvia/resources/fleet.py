@@ -36,6 +36,9 @@ class Variant:
     role: str = ""  # the ARN of the model's execution role
     direct: bool = False
     many_models: bool = False
+    models: Mapping[str, Instance | str] = field(
+        default_factory=dict
+    )  # by TargetModel: its run, or why it cannot be had
     serverless: int = 0  # the most requests at once; 0: not serverless
     by_chance: bool = False  # RoutingStrategy RANDOM
 
@@ -97,13 +100,15 @@ class Fleet:
     """The routes of this server. Use it from one event loop.
 
     `load` makes a route from its endpoint's record. `asked` is when a serverless variant was last asked for (by the
-    world's clock), by which its instances come and go.
+    world's clock), by which its instances come and go; `models` is the same for each model of a multi-model variant.
     """
 
     def __init__(self) -> None:
         self.routes: dict[Key, Route] = {}
         self.load: Callable[[Key], Awaitable[Route | None]] = _nothing
         self.asked: dict[tuple[Key, str], float] = {}
+        self.models: dict[tuple[Key, str], dict[str, float]] = {}
+        self.known: set[tuple[Key, str]] = set()  # multi-model variants whose runs this server has looked at
         self._nudged: dict[Key, float] = {}
         self._instances: dict[tuple[str, ...], Instance] = {}
         self._changed: asyncio.Event | None = None

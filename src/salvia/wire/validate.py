@@ -123,7 +123,11 @@ def _structure(shape: Shape) -> Check:
         if type(value) is not dict:
             raise _wrong_type(shape, value)
         if not checks:  # made on first use, so that a shape may contain itself
-            checks.update((name, _check(member)) for name, member in shape.members.items())
+            # How long an opaque payload may be is for its operation to say: there it can be configured.
+            checks.update(
+                (name, _anything if name == shape.payload and member.type == "blob" else _check(member))
+                for name, member in shape.members.items()
+            )
         if union and sum(item is not None for item in value.values()) > 1:
             raise AwsError("Only one member of a union may be set", code="SerializationException")
         found: list[Finding] | None = None

@@ -74,7 +74,7 @@ async def ask(
     status, model_seconds = 0, 0.0
     try:
         while True:
-            instance = variant.pick() if not variant.serverless else _woken(world, route, variant)
+            instance = _picked(world, call, route, variant)
             if instance is None:
                 route, variant = await _another(world, call, route, variant, began)
                 continue
@@ -170,6 +170,23 @@ def _chosen(route: Route, call: Call) -> Variant:
     return variant
 
 
+def _picked(world: World, call: Call, route: Route, variant: Variant) -> Instance | None:
+    """Who is to be asked; None while it is still to come."""
+    if variant.many_models:
+        return _of_many(world, call, route, variant)
+    return variant.pick() if not variant.serverless else _woken(world, route, variant)
+
+
+def _of_many(world: World, call: Call, route: Route, variant: Variant) -> Instance | None:
+    """The run of the TargetModel. Raises ValidationError when it cannot be had."""
+    target = call.params["TargetModel"]
+    world.fleet.models.setdefault((route.key, variant.name), {})[target] = world.clock.now()
+    found = variant.models.get(target)
+    if isinstance(found, str):
+        raise errors.InvocationInvalid(found)
+    return found
+
+
 def _woken(world: World, route: Route, variant: Variant) -> Instance | None:
     """An instance of a serverless variant, which may sleep. Raises Throttled."""
     world.fleet.asked[route.key, variant.name] = world.clock.now()
@@ -188,6 +205,8 @@ async def _another(world: World, call: Call, route: Route, variant: Variant, beg
         if found is None:
             raise errors.not_found(call, route.name)
         route = found
+        if variant.many_models:
+            return route, _chosen(route, call)
         same = [one for one in route.variants if one.name == variant.name and one.instances]
         other = same or [one for one in route.variants if one.instances and not call.params.get("TargetVariant")]
         if other:

@@ -77,7 +77,7 @@ async def test_a_pipeline_is_serial_unless_it_says_otherwise(kind: Model) -> Non
             "Could not find model data at s3://bucket/none",
         ),
         ({"InferenceExecutionConfig": {"Mode": "Direct"}}, "only with Containers"),
-        ({"PrimaryContainer": {"Image": IMAGE, "Mode": "MultiModel"}}, "MultiModel is not supported yet"),
+        ({"PrimaryContainer": {"Image": IMAGE, "Mode": "MultiModel"}}, "needs a ModelDataUrl"),
         (
             {"PrimaryContainer": None, "Containers": [CONTAINER | {"ContainerHostname": "a"}] * 2},
             "ContainerHostname must be unique",

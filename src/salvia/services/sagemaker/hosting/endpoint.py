@@ -201,7 +201,7 @@ class Endpoint(Resource):
         spare = [
             seat
             for seat in seats_of(endpoint, plan)
-            if int(seat.number) >= plans.count_of(endpoint, plan, seat.variant)
+            if not seat.target and int(seat.number) >= plans.count_of(endpoint, plan, seat.variant)
         ]
         if spare:
             self.instances.leave(endpoint, spare)

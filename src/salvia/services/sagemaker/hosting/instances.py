@@ -6,10 +6,10 @@ What is to be launched is recorded before it is launched, so that everything whi
 
 import asyncio
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from salvia.base.errors import ValidationError
 from salvia.ports.compute import CannotLaunchError, Run
@@ -17,6 +17,7 @@ from salvia.ports.images import UnknownImageError
 from salvia.ports.table import Record
 from salvia.resources.machine import capped, whole
 from salvia.resources.world import World
+from salvia.services.sagemaker.hosting import many_models
 from salvia.services.sagemaker.hosting import plan as plans
 from salvia.services.sagemaker.hosting.plan import Variant
 from salvia.services.sagemaker.runs import inference
@@ -32,6 +33,7 @@ LONGEST_PAUSE = 60.0  # seconds between restarts of what ends again and again
 CREDENTIAL_DAYS = 180
 _SOONEST, _LATEST = 0.02, 0.5  # seconds between looks at what starts
 _LAST_WORDS = 500
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
@@ -71,6 +73,17 @@ class Seat:
     def runs(self) -> tuple[str, ...]:
         return run_names(self.endpoint, self.plan["generation"], self.variant, self.number, self.note["attempt"])
 
+    @property
+    def target(self) -> str:
+        """The TargetModel of this run of a multi-model variant, else ""."""
+        return str(self.note.get("target", ""))
+
+    @property
+    def containers(self) -> list[inference.Container]:
+        if not self.target:
+            return self.variant.containers
+        return [many_models.container_of(container, self.target) for container in self.variant.containers]
+
     def stream(self, label: str) -> str:
         """AWS names a pipeline's streams by container too."""
         words = (
@@ -96,7 +109,7 @@ def seats_of(endpoint: Record, plan: Mapping[str, Any]) -> Iterator[Seat]:
     """The instances that are on record for the plan."""
     fleet = endpoint.status.get("_fleets", {}).get(str(plan["generation"]), {})
     for variant in plans.variants_of(plan):
-        for number, note in fleet.get(variant.name, {}).items():
+        for number, note in list(fleet.get(variant.name, {}).items()):
             yield Seat(endpoint, plan, variant, number, note)
 
 
@@ -184,13 +197,18 @@ class Instances:
         fleet = endpoint.status.setdefault("_fleets", {}).setdefault(str(plan["generation"]), {})
         for variant in plans.variants_of(plan):
             notes = fleet.setdefault(variant.name, {})
+            if variant.many_models:
+                found.recorded |= many_models.enrol(self.world, endpoint, variant, notes)
+                continue
             for number in map(str, range(plans.count_of(endpoint, plan, variant))):
                 if number not in notes:
-                    notes[number] = {"attempt": 0, "failures": 0, "healthy": False, "due": self.world.clock.now()}
+                    notes[number] = fresh_note(self.world.clock.now())
                     found.recorded = True
 
     async def _is_awake(self, seat: Seat, deploying: bool, found: Found) -> bool:
         """An instance of a serverless variant is there while it is asked for, and to show once that it can be."""
+        if seat.target:
+            return await self._is_loaded(seat, found)
         serverless = seat.variant.serverless
         if not serverless or serverless.get("ProvisionedConcurrency"):
             return True
@@ -207,6 +225,17 @@ class Instances:
             seat.note.update(attempt=seat.note["attempt"] + 1, healthy=False, due=now)
             found.recorded = True
             await self.remove(gone)
+        return False
+
+    async def _is_loaded(self, seat: Seat, found: Found) -> bool:
+        """Whether the run of a model stays; it goes when others are asked for more, and when it cannot be had."""
+        if not many_models.may_go(self.world, seat.endpoint, seat.variant, seat.note, seat.runs):
+            found.soon(PING_EVERY)
+            return "failed" not in seat.note
+        gone, fleets = seat.runs, seat.endpoint.status["_fleets"]
+        del fleets[str(seat.plan["generation"])][seat.variant.name][seat.number]
+        await self.remove(gone)
+        found.recorded = True
         return False
 
     async def _images_ready(self, plan: Mapping[str, Any], found: Found) -> bool:
@@ -236,29 +265,39 @@ class Instances:
             found.soon(seat.note["due"] - now)
         if not due:
             return True
-        try:
-            placed = await asyncio.gather(*(self._furnish(seat) for seat in due))
-            latest = await self.world.table.get(endpoint.kind, endpoint.account, endpoint.region, endpoint.key)
-            if latest is None or _mark(latest) != _mark(endpoint):
-                found.pending, found.again = 1, 0.0
-                return False
-            await asyncio.gather(*(self._start(seat, linked) for seat, linked in zip(due, placed, strict=True)))
-        except ModelDataError as error:
-            found.failed = str(error)
-        except ValidationError as error:  # the role was changed or deleted since the model was made
-            found.failed = f"ClientError: {error}"
-        except CannotLaunchError as error:
-            found.failed = f"InternalServerError: {error}"
+        placed = await asyncio.gather(*(self._tried(seat, self._furnish(seat), found) for seat in due))
+        latest = await self.world.table.get(endpoint.kind, endpoint.account, endpoint.region, endpoint.key)
+        if latest is None or _mark(latest) != _mark(endpoint):
+            found.pending, found.again = 1, 0.0
+            return False
+        starts = [(seat, linked) for seat, linked in zip(due, placed, strict=True) if linked is not None]
+        await asyncio.gather(*(self._tried(seat, self._start(seat, linked), found) for seat, linked in starts))
         if found.failed:
             found.pending, found.again = 1, LONGEST_PAUSE / 10
         return not found.failed
+
+    async def _tried(self, seat: Seat, work: Coroutine[Any, Any, _T], found: Found) -> _T | None:
+        """What `work` returns; None when it cannot be done, which fails the plan, or the one model of many."""
+        try:
+            return await work
+        except ModelDataError as error:
+            why = str(error)
+        except ValidationError as error:  # the role was changed or deleted since the model was made
+            why = f"ClientError: {error}"
+        except CannotLaunchError as error:
+            why = f"InternalServerError: {error}"
+        if seat.target:
+            many_models.fail(seat.note, why, self.world.clock.now())
+        else:
+            found.failed = why
+        return None
 
     async def _furnish(self, seat: Seat) -> list[tuple[str, ...]]:
         endpoint, variant = seat.endpoint, seat.variant
         access = await Access.of(self.world, plans.role_of(variant), endpoint.account, endpoint.region)
         return [
             await inference.furnish(self.world, endpoint, container, access, run, label)
-            for container, run, label in zip(variant.containers, seat.runs, variant.labels, strict=True)
+            for container, run, label in zip(seat.containers, seat.runs, variant.labels, strict=True)
         ]
 
     async def _start(self, seat: Seat, linked: list[tuple[str, ...]]) -> None:
@@ -270,7 +309,7 @@ class Instances:
             credential = await self.world.credentials.issue(access.role, CREDENTIAL_DAYS * 86_400)
         for number, (run, label) in enumerate(zip(seat.runs, variant.labels, strict=True)):
             self.endpoints_of_runs[run] = (endpoint.account, endpoint.region, endpoint.key)
-            container = variant.containers[number]
+            container = seat.containers[number]
             serving = inference.Serving(
                 record=endpoint,
                 container=container,
@@ -328,6 +367,10 @@ class Instances:
         if note["healthy"] and now - note.get("since", now) > GOOD_WHILE:
             note["failures"] = 0
         note["failures"] += weight
+        if seat.target and not note["healthy"] and note["failures"] >= TRIES:
+            many_models.fail(note, _unhealthy(seat, why), now)
+            await self.remove(seat.runs)
+            return
         if counts and not note["healthy"] and note["failures"] >= TRIES:
             found.failed = _unhealthy(seat, why)
             return
@@ -355,6 +398,11 @@ class Instances:
     async def _close_log(self, endpoint: Record, stream: str) -> None:
         with suppress(LookupError):
             await self.world.logs.close_file(endpoint.account, endpoint.region, log_group(endpoint), stream)
+
+
+def fresh_note(now: float) -> dict[str, Any]:
+    """What is known of an instance that has not been started yet."""
+    return {"attempt": 0, "failures": 0, "healthy": False, "due": now}
 
 
 def _mark(endpoint: Record) -> tuple[float, float, str]:

@@ -109,6 +109,8 @@ def _check(request: dict[str, Any], containers: list[Container]) -> None:
         raise ValidationError("ExecutionRoleArn is needed: the role that the containers of the model run with.")
     if request.get("InferenceExecutionConfig") and not request.get("Containers"):
         raise ValidationError("InferenceExecutionConfig can be specified only with Containers.")
+    if len(containers) > 1 and any(container.get("Mode") == "MultiModel" for container in containers):
+        raise ValidationError("Mode MultiModel is not supported in a model of several containers.")
     labels = [label_of(containers, number) for number in range(len(containers))]
     if len(set(labels)) != len(labels):
         raise ValidationError("ContainerHostname must be unique among the Containers of a model.")
@@ -134,5 +136,5 @@ def _check_container(container: Container, label: str) -> None:
         for member in ("HubAccessConfig", "ManifestS3Uri"):
             if one.get(member):
                 raise ValidationError(f"Container {label}: {member} is not supported.")
-    if container.get("Mode") == "MultiModel":
-        raise ValidationError(f"Container {label}: Mode MultiModel is not supported yet: make a model of each.")
+    if container.get("Mode") == "MultiModel" and not container.get("ModelDataUrl"):
+        raise ValidationError(f"Container {label}: Mode MultiModel needs a ModelDataUrl, the prefix of its models.")

@@ -90,7 +90,7 @@ async def drawn_up(world: World, scope: Scope, name: str, generation: int) -> di
 
 
 def count_of(endpoint: Record, plan: Mapping[str, Any], variant: Variant) -> int:
-    """How many instances are wanted. For a serverless variant: the most there may be."""
+    """How many instances are wanted. For a serverless variant: the most there may be. Of many models, each has one run."""
     if variant.serverless:
         return 1
     return int(_capacity(endpoint, plan, variant).get("count", variant.config["InitialInstanceCount"]))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from salvia.ports.table import Record
-from salvia.resources.fleet import Fleet, Route, Variant
+from salvia.resources.fleet import Fleet, Instance, Route, Variant
 from salvia.services.sagemaker.hosting import plan as plans
 from salvia.services.sagemaker.hosting.instances import seats_of
 
@@ -35,8 +35,13 @@ def route_of(endpoint: Record, fleet: Fleet) -> Route | None:
 
 def _variants(endpoint: Record, plan: Mapping[str, Any], fleet: Fleet, share: float) -> Iterator[tuple[Variant, bool]]:
     instances: dict[str, list[Any]] = {}
+    models: dict[str, dict[str, Instance | str]] = {}
     for seat in seats_of(endpoint, plan):
-        if seat.note["healthy"] and int(seat.number) < plans.count_of(endpoint, plan, seat.variant):
+        if seat.target:
+            if "failed" in seat.note or seat.note["healthy"]:
+                found = seat.note.get("failed") or fleet.instance(seat.runs)
+                models.setdefault(seat.variant.name, {})[seat.target] = found
+        elif seat.note["healthy"] and int(seat.number) < plans.count_of(endpoint, plan, seat.variant):
             instances.setdefault(seat.variant.name, []).append(fleet.instance(seat.runs))
     for variant in plans.variants_of(plan):
         yield (
@@ -48,6 +53,7 @@ def _variants(endpoint: Record, plan: Mapping[str, Any], fleet: Fleet, share: fl
                 role=plans.role_of(variant),
                 direct=variant.direct,
                 many_models=variant.many_models,
+                models=models.get(variant.name, {}),
                 serverless=variant.serverless["MaxConcurrency"] if variant.serverless else 0,
                 by_chance=(variant.config.get("RoutingConfig") or {}).get("RoutingStrategy") == "RANDOM",
             ),

@@ -68,7 +68,9 @@ def _variants(endpoint: Record, plan: Mapping[str, Any], state: Mapping[str, str
             one |= {"CurrentServerlessConfig": variant.serverless, "DesiredServerlessConfig": variant.serverless}
         else:
             one |= {
-                "CurrentInstanceCount": there.count(variant.name),
+                "CurrentInstanceCount": there.count(variant.name)
+                if not variant.many_models
+                else plans.count_of(endpoint, plan, variant),
                 "DesiredInstanceCount": plans.count_of(endpoint, plan, variant),
                 "InstanceType": variant.config["InstanceType"],
             }
