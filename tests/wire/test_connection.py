@@ -117,3 +117,36 @@ def test_a_client_that_falls_silent_in_mid_body_is_told_so(port: int, monkeypatc
 
     assert json.loads(body)["__type"] == "RequestTimeout"
     assert b"connection: close" in head
+
+
+HEAD = b"POST / HTTP/1.1\r\nhost: x\r\nx-amz-target: SageMaker.ListTags\r\n"
+
+
+def test_requests_sent_at_once_are_answered_in_their_order(port: int) -> None:
+    first = HEAD + b"content-length: 2\r\n\r\n{}"
+    last = b"GET /bucket?list-type=2 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+
+    head, rest = ask(port, first + first + last)
+    answers = (head + b"\r\n\r\n" + rest).split(b"HTTP/1.1 ")[1:]
+    assert [b"application/x-amz-json" in answer for answer in answers] == [True, True, False]
+
+
+def test_a_body_in_chunks_is_read_and_its_trailers_are_no_headers(port: int) -> None:
+    chunks = b"1\r\n{\r\n1\r\n}\r\n0\r\nx-amz-target: SageMaker.Nonsense\r\n\r\n"
+    _, body = ask(port, HEAD + b"transfer-encoding: chunked\r\nconnection: close\r\n\r\n" + chunks)
+
+    assert json.loads(body)["__type"] == "MissingAuthenticationTokenException"
+
+
+def test_who_speaks_http_1_0_gets_one_answer_and_the_end(port: int) -> None:
+    head, body = ask(port, b"GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n")
+
+    assert b"connection: close" in head
+    assert ET.fromstring(body).tag == "Error"
+
+
+def test_an_idle_connection_is_ended(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "IDLE_SECONDS", 0.01)
+    head, _ = ask(port, HEAD + b"content-length: 2\r\n\r\n{}")
+
+    assert head.startswith(b"HTTP/1.1 4")  # it came to the end that nobody asked for
