@@ -78,6 +78,8 @@ class FakeObjects:
 
     def __init__(self, *buckets: str) -> None:
         self.buckets: dict[str, dict[str, bytes]] = {bucket: {} for bucket in buckets}
+        self.now: Callable[[], float] = lambda: 0.0
+        self.modified: dict[tuple[str, str], float] = {}
 
     def _bucket(self, bucket: str) -> dict[str, bytes]:
         if bucket not in self.buckets:
@@ -85,7 +87,8 @@ class FakeObjects:
         return self.buckets[bucket]
 
     async def head(self, bucket: str, key: str) -> ObjectInfo:
-        return ObjectInfo(bucket, key, len(await self.get(bucket, key)), "etag", 0.0)
+        modified = self.modified.get((bucket, key), 0.0)
+        return ObjectInfo(bucket, key, len(await self.get(bucket, key)), "etag", modified)
 
     async def list(self, bucket: str, prefix: str, *, after: str = "", limit: int = 1000) -> list[ObjectInfo]:
         found = sorted(key for key in self._bucket(bucket) if key.startswith(prefix) and key > after)
@@ -98,6 +101,7 @@ class FakeObjects:
 
     async def put(self, bucket: str, key: str, data: bytes, *, content_type: str = "") -> ObjectInfo:
         self._bucket(bucket)[key] = data
+        self.modified[bucket, key] = self.now()
         return await self.head(bucket, key)
 
     async def put_file(self, bucket: str, key: str, path: Path, *, content_type: str = "") -> ObjectInfo:
@@ -218,12 +222,14 @@ def world(folder: Path, *buckets: str) -> World:
         if f"{call.operation} {call.params.get('Key', call.params.get('Prefix'))}" in world_.parts["refused"]:
             raise AccessDenied("no")
 
+    objects = FakeObjects(*buckets)
+    objects.now = clock.now
     world_ = World(
         settings=Settings(data=folder),
         clock=clock,
         table=SqliteTable(Path(":memory:")),
         credentials=FakeCredentials(),
-        objects=FakeObjects(*buckets),
+        objects=objects,
         compute=FakeCompute(folder, clock),
         images=FakeImages(),
         logs=FakeLogs(folder),

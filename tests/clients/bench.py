@@ -173,6 +173,7 @@ class Bench:
             ("Model", "ModelName", "drawn-model"),
             ("EndpointConfig", "EndpointConfigName", "drawn-config"),
             ("Endpoint", "EndpointName", "drawn-endpoint"),
+            ("TransformJob", "TransformJobName", "drawn-job"),
         ):
             making = f"Create{noun}"
             self.tried("sagemaker", making, **(self.right("sagemaker", making) | {member: name}))

@@ -31,6 +31,7 @@ NOT_RIGHT = {  # these need what only a client's earlier answer has, or an endpo
     ("logs", "GetLogRecord"),
     ("sagemaker", "StopTrainingJob"),
     ("sagemaker", "StopProcessingJob"),
+    ("sagemaker", "StopTransformJob"),
     ("sagemaker", "UpdateEndpoint"),
     ("sagemaker", "UpdateEndpointWeightsAndCapacities"),
     ("sagemaker-runtime", "InvokeEndpoint"),

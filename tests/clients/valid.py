@@ -91,6 +91,10 @@ KNOWN: dict[str, dict[str, list[Any]]] = {
     "sagemaker": {
         "TrainingJobName": ["drawn-job", "none"],
         "ProcessingJobName": ["drawn-job", "none"],
+        "TransformJobName": ["drawn-job", "none"],
+        "InputFilter": ["$", "$[1:]", "$.a['b','c']", "$["],
+        "OutputFilter": ["$", "$[0,-1]", "a"],
+        "SplitType": ["Line", "None"],
         "AppSpecification": [{"ImageUri": IMAGE}],
         "ImageUri": [IMAGE],
         "LocalPath": ["/opt/ml/processing/in", "/opt/ml/processing/in/deep", "/etc"],
@@ -243,6 +247,13 @@ RIGHT: dict[tuple[str, str], dict[str, Any]] = {
             "RoleArn": ROLE, "OutputDataConfig": OUTPUT,
             "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
             "StoppingCondition": {"MaxRuntimeInSeconds": 60}}},
+    ("sagemaker", "CreateTransformJob"): {
+        "TransformJobName": "drawn-made", "ModelName": "drawn-model",
+        "TransformInput": {"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://drawn/key"}},
+            "ContentType": "text/csv", "SplitType": "Line"},
+        "TransformOutput": {"S3OutputPath": "s3://drawn/out"},
+        "TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 1},
+        "DataProcessing": {"InputFilter": "$[1:]", "JoinSource": "Input"}, "Environment": {"A": "1"}},
     ("sagemaker", "DeleteTrainingJob"): {"TrainingJobName": "drawn-made"},
     ("sagemaker", "CreateTrainingJob"): {
         "TrainingJobName": "drawn-made", "OutputDataConfig": OUTPUT,

@@ -9,6 +9,7 @@ from salvia.services.sagemaker.hosting.model import Model
 from salvia.services.sagemaker.processing.job import ProcessingJob
 from salvia.services.sagemaker.search import search
 from salvia.services.sagemaker.training.job import TrainingJob
+from salvia.services.sagemaker.transform.job import TransformJob
 from salvia.services.sagemaker.tuning.job import HyperParameterTuningJob
 from salvia.services.sagemaker.tuning.listing import list_trials
 
@@ -18,6 +19,7 @@ SERVICE = Service(
         TrainingJob,
         HyperParameterTuningJob,
         ProcessingJob,
+        TransformJob,
         Model,
         EndpointConfig,
         Endpoint,
