@@ -52,7 +52,8 @@ class Compute(Protocol):
 
     `launch` is idempotent by name: however often it is called, by however many servers, user code starts at most once.
     `folder` is the host's view of the run's /opt/ml: what is written there before launch is what the run sees, what the
-    run leaves there can be read until `remove`. What is put beside that folder no run sees, and `remove` takes it along.
+    run leaves there can be read until `remove`. What is put beside that folder no run sees, and `remove` takes it along;
+    but what stands in `feed` there is fed into FIFOs below input/data while the run lives (salvia_container.feed).
     `stop` sends SIGTERM and, `grace` seconds later, SIGKILL; it returns at once.
     `on_change` is called with a run's name soon after it ended (a hint to look again, never the truth).
     """

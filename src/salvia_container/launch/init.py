@@ -5,14 +5,16 @@ socket to the supervisor. End of file on it means that the supervisor is gone.
 """
 
 import contextlib
+import importlib
 import os
 import resource
 import select
 import signal
 import socket
 from dataclasses import dataclass
+from typing import NoReturn
 
-from salvia_container.launch import kernel, requests, sandbox
+from salvia_container.launch import kernel, requests, root, sandbox
 from salvia_container.launch.requests import Request
 
 _IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
@@ -54,8 +56,11 @@ def run(orders: Orders) -> Request:
             return _become_user(orders)
         orders.to_user.close()
         orders.of_user.close()
-        request, _ = requests.receive_order(orders.of_init)
+        request, log = requests.receive_order(orders.of_init)
         sandbox.furnish(request)
+        for plan in os.listdir(root.FEED):
+            if plan.endswith(".json") and os.fork() == 0:
+                _feed(plan, user, request, log)
         orders.of_init.send(READY)
         uid = request.uid if os.getuid() == 0 else os.getuid()
         kernel.drop_privileges(uid, uid)
@@ -94,6 +99,23 @@ def _become_user(orders: Orders) -> Request:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     return request
+
+
+def _feed(plan: str, user: int, request: Request, log: int) -> NoReturn:
+    """Feeds a Pipe channel as the run's own user until init ends; data that cannot be read ends the run."""
+    code = 1
+    try:
+        os.setsid()
+        os.dup2(log, 2)
+        os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        uid = request.uid if os.getuid() == 0 else os.getuid()
+        kernel.drop_privileges(uid, uid)
+        kernel.die_with_parent()
+        feeding = importlib.import_module("salvia_container.feed")  # most runs have no use for it
+        feeding.feed_run(f"{root.FEED}/{plan}", sandbox.ML, user)
+        code = 0
+    finally:
+        os._exit(code)
 
 
 def _limit_processes(threads: int) -> None:

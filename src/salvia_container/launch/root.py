@@ -14,6 +14,7 @@ from salvia_container.launch import kernel
 RUNS = "/run/salvia/runs"  # the folder of runs, until a run has taken its own part of it
 ENVIRONMENT = "/opt/environment"  # the Python environment of the image
 PACKAGES = "/opt/packages"  # each run's own virtual environment on top of that one, where `pip install` puts things
+FEED = "/opt/feed"  # the plans and objects of a run's Pipe channels, see salvia_container.feed
 CODE = "/opt/salvia"  # salvia_container and salvia_algorithms
 JOB_UID = 1000  # as whom runs are seen when the server itself is an ordinary user
 
@@ -97,6 +98,7 @@ def build(at: str, plan: dict[str, Any]) -> None:
         "dev/pts",
         "dev/shm",
         "etc",
+        "opt/feed",
         "opt/ml/code",
         "opt/packages",
         "proc",

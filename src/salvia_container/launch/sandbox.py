@@ -35,6 +35,8 @@ def furnish(request: Request) -> None:
         kernel.bind(f"{ML}/{path}", f"{ML}/{path}", read_only=True)
     if os.path.isdir(f"{own}/packages"):
         kernel.bind(f"{own}/packages", root.PACKAGES)
+    if os.path.isdir(f"{own}/feed"):
+        kernel.bind(f"{own}/feed", root.FEED, read_only=True)
     kernel.bind(f"{own}/tmp", "/tmp")  # noqa: S108 - the run's own
     for name in root.RUN_FILES:
         kernel.bind(f"{own}/etc/{name}", f"/etc/{name}", read_only=True)

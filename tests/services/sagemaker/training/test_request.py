@@ -17,6 +17,9 @@ def test_every_member_of_the_model_behaves_is_recorded_or_is_refused() -> None:
     assert set(MEMBERS) == set(shape.members)
 
 
+AUGMENTED: dict[str, Any] = {"kind": "AugmentedManifestFile", "source": {"AttributeNames": ["x"]}}
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -24,10 +27,6 @@ def test_every_member_of_the_model_behaves_is_recorded_or_is_refused() -> None:
         (
             {"AlgorithmSpecification": {"TrainingImage": "i", "AlgorithmName": "a", "TrainingInputMode": "File"}},
             "not both",
-        ),
-        (
-            {"AlgorithmSpecification": {"TrainingImage": "i", "TrainingInputMode": "Pipe"}},
-            "TrainingInputMode Pipe is not supported yet",
         ),
         ({"ResourceConfig": None}, "ResourceConfig is needed"),
         ({"ResourceConfig": {"InstanceCount": 1}}, "InstanceType is needed"),
@@ -39,7 +38,22 @@ def test_every_member_of_the_model_behaves_is_recorded_or_is_refused() -> None:
         ({"EnableManagedSpotTraining": True}, "MaxWaitTimeInSeconds is required"),
         ({"InputDataConfig": [channel("a", "s3://b/k"), channel("a", "s3://b/k")]}, "Channel names must be unique"),
         ({"InputDataConfig": [channel("a", "s3://b/k", "AugmentedManifestFile")]}, "needs AttributeNames"),
-        ({"InputDataConfig": [channel("a", "s3://b/k", InputMode="FastFile")]}, "TrainingInputMode FastFile"),
+        (
+            {"InputDataConfig": [channel("a", "s3://b/k", **AUGMENTED, InputMode="FastFile")]},
+            "not supported in FastFile mode",
+        ),
+        (
+            {"InputDataConfig": [channel("a", "s3://b/k", InputMode="FastFile", CompressionType="Gzip")]},
+            "FastFile mode shows objects as they are stored",
+        ),
+        (
+            {"InputDataConfig": [channel("a", "s3://b/k", **AUGMENTED, ShuffleConfig={"Seed": 1})]},
+            "can be shuffled in Pipe mode only",
+        ),
+        (
+            {"InputDataConfig": [channel("a", "s3://b/k", InputMode="Pipe"), channel("a_12", "s3://b/k")]},
+            "Channel a_12 has the name of a pipe of channel a",
+        ),
         ({"CheckpointConfig": {"S3Uri": "s3://b/k", "LocalPath": "/tmp/ck"}}, "must be below /opt/ml/"),
         ({"ServerlessJobConfig": {"JobType": "FineTuning"}}, "ServerlessJobConfig is not supported"),
     ],

@@ -7,6 +7,7 @@ import asyncio
 import gzip
 import json
 import os
+import random
 import shutil
 import struct
 import uuid
@@ -48,29 +49,47 @@ async def any_object(objects: Objects, uri: str) -> bool:
 async def items_of(objects: Objects, channel: dict[str, Any], hosts: list[Host], host: Host) -> list[Item]:
     """What `host` gets of the channel. Raises ChannelError."""
     source = channel["DataSource"]["S3DataSource"]
-    chosen = (
-        [other for other in hosts if other.group in source["InstanceGroupNames"]]
-        if source.get("InstanceGroupNames")
-        else hosts
-    )
-    if host not in chosen:
+    sharing = chosen(source, hosts)
+    if host not in sharing:
         return []
+    items = await found(objects, source)
+    if source["S3DataDistributionType"] == "ShardedByS3Key":
+        if shuffle := channel.get("ShuffleConfig"):  # the names stay: what it changes is which instance gets which
+            random.Random(f"{shuffle['Seed']}:0").shuffle(items)  # noqa: S311 - an order that can be had again
+        return items[sharing.index(host) :: len(sharing)]
+    return items
+
+
+def chosen(source: dict[str, Any], hosts: list[Host]) -> list[Host]:
+    """The instances that get the data."""
+    groups = source.get("InstanceGroupNames")
+    return [host for host in hosts if host.group in groups] if groups else hosts
+
+
+async def found(objects: Objects, source: dict[str, Any]) -> list[Item]:
+    """All that the source names, in its order. Raises ChannelError."""
     try:
-        found = await _listed(objects, source)
+        items = await _listed(objects, source)
     except NoSuchObjectError as error:
         raise ChannelError(f"ClientError: Data download failed: {error}") from error
-    if not found:
+    if not items:
         raise ChannelError(f"ClientError: Data download failed: no S3 objects found under {source['S3Uri']}.")
-    if source["S3DataDistributionType"] == "ShardedByS3Key":
-        return found[chosen.index(host) :: len(chosen)]
-    return found
+    return items
+
+
+async def manifest_text(objects: Objects, source: dict[str, Any]) -> str:
+    """Raises ChannelError."""
+    try:
+        return _text(await objects.get(*bucket_and_key(source["S3Uri"])), source["S3Uri"])
+    except NoSuchObjectError as error:
+        raise ChannelError(f"ClientError: Data download failed: {error}") from error
 
 
 async def _listed(objects: Objects, source: dict[str, Any]) -> list[Item]:
     bucket, key = bucket_and_key(source["S3Uri"])
     if source["S3DataType"] == "S3Prefix":
         return await below(objects, bucket, key)
-    text = _text(await objects.get(bucket, key), source["S3Uri"])
+    text = await manifest_text(objects, source)
     if source["S3DataType"] == "ManifestFile":
         return _manifest(text, source["S3Uri"])
     return [Item(bucket, key, key.rpartition("/")[2]), *_augmented(text, source)]
@@ -128,11 +147,13 @@ def _augmented(text: str, source: dict[str, Any]) -> list[Item]:
     return found
 
 
-async def place(objects: Objects, channel: dict[str, Any], items: Iterable[Item], folder: Path) -> bool:
+async def place(
+    objects: Objects, channel: dict[str, Any], items: Iterable[Item], folder: Path, *, copied: int = COPIED
+) -> bool:
     """Put the objects into `folder`. Idempotent: what an interrupted call left is replaced. Raises ChannelError.
 
     True when the files are copies, which the job may change as it may on AWS: scripts are made executable, and caches are
-    written beside data. Channels of more than COPIED bytes are links to the stored objects and must stay as they are.
+    written beside data. Channels of more than `copied` bytes are links to the stored objects and must stay as they are.
     """
     placed = placements(items, folder)
     await asyncio.to_thread(_emptied, folder)
@@ -144,7 +165,7 @@ async def place(objects: Objects, channel: dict[str, Any], items: Iterable[Item]
         await asyncio.to_thread(_each, placed, _unzipped)
     if channel["RecordWrapperType"] == "RecordIO":
         await asyncio.to_thread(_each, placed, _wrapped)
-    return await asyncio.to_thread(_handed_over, folder)
+    return await asyncio.to_thread(_handed_over, folder, copied)
 
 
 def _emptied(folder: Path) -> None:
@@ -152,7 +173,7 @@ def _emptied(folder: Path) -> None:
     folder.mkdir(parents=True)
 
 
-def _handed_over(folder: Path) -> bool:
+def _handed_over(folder: Path, most: int) -> bool:
     """One pass, with one look at each file: a channel may have very many. The run reads as another user."""
     folders, size = [str(folder)], 0
     unread: list[str] = []
@@ -167,7 +188,7 @@ def _handed_over(folder: Path) -> bool:
                 size += known.st_size
                 if known.st_mode & 0o444 != 0o444:
                     unread.append(entry.path)
-    if size <= COPIED:
+    if size <= most:
         copy_links(folder)
         return True
     for path in unread:
@@ -212,11 +233,16 @@ def _wrapped(source: Path, target: Path) -> None:
         record.write(b"\0" * (-size % 4))
 
 
+def mode_of(channel: dict[str, Any], mode: str) -> str:
+    """A channel's own InputMode stands before `mode`, the job's."""
+    return str(channel.get("InputMode") or mode)
+
+
 def input_data_config(channels: list[dict[str, Any]], mode: str) -> dict[str, Any]:
     """/opt/ml/input/config/inputdataconfig.json"""
     return {
         channel["ChannelName"]: {
-            "TrainingInputMode": channel.get("InputMode", mode),
+            "TrainingInputMode": mode_of(channel, mode),
             "S3DistributionType": channel["DataSource"]["S3DataSource"]["S3DataDistributionType"],
             "RecordWrapperType": channel["RecordWrapperType"],
         }

@@ -9,6 +9,7 @@ A job's life is a list of situations, each decided from what is observed of its 
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from salvia.base.arn import Scope
@@ -21,7 +22,7 @@ from salvia.ports.table import Record
 from salvia.resources.instances import Share
 from salvia.resources.machine import whole
 from salvia.resources.world import World
-from salvia.services.sagemaker.runs import channels, ending, inside
+from salvia.services.sagemaker.runs import channels, ending, inside, pipes
 from salvia.services.sagemaker.runs.access import Access
 from salvia.services.sagemaker.runs.artifacts import ArtifactError
 from salvia.services.sagemaker.runs.cluster import Host, hosts_of, part_of, whole_share
@@ -131,15 +132,29 @@ class TrainingJob(Job):
         inside.copy_bundle(self.world.parts.get("ca_bundle"), folder)
         linked = []
         for channel in job.spec.get("InputDataConfig") or ():
-            items = await channels.items_of(self.world.objects, channel, hosts, host)
-            await access.check_input(channel, items)
             path = f"input/data/{channel['ChannelName']}"
-            if not await channels.place(self.world.objects, channel, items, folder / path):
+            if not await self.place_channel(job, access, channel, hosts, host, folder / path):
                 linked.append(path)
         if job.spec.get("CheckpointConfig"):
             await access.check_checkpoints(job.spec["CheckpointConfig"]["S3Uri"])
             await self.checkpoints_of(job, host).restore()
         return tuple(linked)
+
+    async def place_channel(
+        self, job: Record, access: Access, channel: dict[str, Any], hosts: list[Host], host: Host, folder: Path
+    ) -> bool:
+        """One channel, as its mode has it. False when `folder` must stay as it is. Raises ChannelError."""
+        objects = self.world.objects
+        mode = channels.mode_of(channel, job.spec["AlgorithmSpecification"]["TrainingInputMode"])
+        if mode == "Pipe":
+            feed = await pipes.feed_of(objects, channel, hosts, host)
+            await access.check_input(channel, feed.items)
+            await pipes.lay(objects, feed, self.world.compute.folder(container.run_name(job, host)))
+            return True
+        items = await channels.items_of(objects, channel, hosts, host)
+        await access.check_input(channel, items)
+        copied = channels.COPIED if mode == "File" else -1  # FastFile is a view, however small
+        return await channels.place(objects, channel, items, folder, copied=copied)
 
     async def launch(
         self,

@@ -3,6 +3,7 @@
 The model's own constraints (required members, enums, patterns, ranges) are checked before a request gets here.
 """
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -51,6 +52,7 @@ def admitted(request: dict[str, Any]) -> dict[str, Any]:
     _check_resources(request.get("ResourceConfig"))
     _check_stopping(request)
     _check_channels(request.get("InputDataConfig", []))
+    _check_modes(request.get("InputDataConfig", []), request["AlgorithmSpecification"]["TrainingInputMode"])
     _check_checkpoints(request.get("CheckpointConfig"))
     algorithm = request["AlgorithmSpecification"]
     output = {"KmsKeyId": "", "CompressionType": "GZIP"} | request["OutputDataConfig"]
@@ -97,12 +99,6 @@ def _check_algorithm(algorithm: dict[str, Any] | None) -> None:
         )
     if name := algorithm.get("AlgorithmName"):
         raise ValidationError(f"Could not find algorithm {name}: name the algorithm's TrainingImage instead.")
-    if algorithm["TrainingInputMode"] != "File":
-        raise ValidationError(_unserved_mode(algorithm["TrainingInputMode"]))
-
-
-def _unserved_mode(mode: str) -> str:
-    return f"TrainingInputMode {mode} is not supported yet: use File, which here links the data and copies nothing."
 
 
 def _check_resources(resources: dict[str, Any] | None) -> None:
@@ -162,8 +158,29 @@ def _check_channels(channels: list[dict[str, Any]]) -> None:
             raise ValidationError(f"Channel {channel['ChannelName']}: an AugmentedManifestFile needs AttributeNames.")
         if source.get("HubAccessConfig"):
             raise ValidationError(f"Channel {channel['ChannelName']}: HubAccessConfig is not supported.")
-        if channel.get("InputMode", "File") != "File":
-            raise ValidationError(f"Channel {channel['ChannelName']}: {_unserved_mode(channel['InputMode'])}")
+
+
+def _check_modes(channels: list[dict[str, Any]], mode: str) -> None:
+    for channel in channels:
+        name, own = channel["ChannelName"], channel.get("InputMode") or mode
+        augmented = channel["DataSource"]["S3DataSource"]["S3DataType"] == "AugmentedManifestFile"
+        if own == "FastFile" and augmented:
+            raise ValidationError(
+                f"Channel {name}: an AugmentedManifestFile is not supported in FastFile mode: use Pipe mode."
+            )
+        if own == "FastFile" and {channel.get("CompressionType"), channel.get("RecordWrapperType")} - {None, "None"}:
+            raise ValidationError(
+                f"Channel {name}: FastFile mode shows objects as they are stored: "
+                "CompressionType and RecordWrapperType must be None."
+            )
+        if own != "Pipe" and augmented and channel.get("ShuffleConfig"):
+            raise ValidationError(
+                f"Channel {name}: the lines of an AugmentedManifestFile can be shuffled in Pipe mode only."
+            )
+        fifo = re.compile(rf"{re.escape(name)}_\d+")
+        hidden = next((other for other in channels if fifo.fullmatch(other["ChannelName"])), None)
+        if own == "Pipe" and hidden:
+            raise ValidationError(f"Channel {hidden['ChannelName']} has the name of a pipe of channel {name}.")
 
 
 def _check_checkpoints(config: dict[str, Any] | None) -> None:
