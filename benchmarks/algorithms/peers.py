@@ -10,7 +10,7 @@ from pathlib import Path
 PEERS = (
     "numba==0.68.1", "numpy==2.3.5", "pyarrow==26.0.1", "scipy==1.16.3",  # the algorithms' own
     "scikit-learn==1.9.1", "faiss-cpu==1.15.1", "krcf==0.4.0", "jrcf==0.5.0", "rrcf==0.4.4", "river==0.26.1",
-    "protobuf==6.33.1",
+    "protobuf==6.33.1", "setuptools<81",
 )  # fmt: skip
 THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}  # CPU time, not luck
 ROOT = Path(__file__).parents[2]

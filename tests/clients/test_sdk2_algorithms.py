@@ -31,57 +31,6 @@ def answers(predictor, rows, name):
 """
 
 
-def test_k_means_on_two_instances(sdk2: Client) -> None:
-    result = sdk2.python(
-        START
-        + """
-centers = np.eye(8, dtype=np.float32) * 10
-rows = (centers[random.integers(0, 8, 4000)] + random.normal(0, 0.1, (4000, 8))).astype(np.float32)
-kmeans = sagemaker.KMeans(role, 2, "ml.m5.large", k=8, output_path=output, sagemaker_session=session)
-kmeans.fit(kmeans.record_set(rows), logs=False)
-raw = model(kmeans)
-found = np.frombuffer(raw[24 + 12 + 16 + 12 : 24 + 12 + 16 + 12 + 8 * 8 * 4], "<f4").reshape(8, 8)
-away = ((rows[:, None] - found) ** 2).sum(axis=2).min(axis=1)
-result = {"msd": float(away.mean()), "metrics": metrics(kmeans)}
-"""
-    )
-
-    assert float(str(result["msd"])) < 0.09
-    assert {"train:msd", "train:progress", "train:throughput"} <= set(dict(result["metrics"]))  # type: ignore[call-overload]
-
-
-def test_random_cut_forest_judges_labelled_data(sdk2: Client) -> None:
-    result = sdk2.python(
-        START
-        + """
-rows = random.normal(size=(3000, 3)).astype(np.float32)
-strange = np.concatenate([rows[:300], np.full((5, 3), 9, np.float32)])
-forest = sagemaker.RandomCutForest(role, 1, "ml.m5.large", num_trees=50, num_samples_per_tree=60, output_path=output, sagemaker_session=session)
-test = forest.record_set(strange, np.repeat([0, 1], [300, 5]).astype(np.float32), channel="test")
-test.distribution = "FullyReplicated"
-forest.fit([forest.record_set(rows), test], logs=False)
-result = {"metrics": metrics(forest), "bytes": len(model(forest))}
-"""
-    )
-
-    assert dict(result["metrics"])["test:f1"] > 0.6  # type: ignore[call-overload]
-
-
-def test_what_a_job_cannot_do_is_told_in_its_failure_reason(sdk2: Client) -> None:
-    result = sdk2.python(
-        START
-        + """
-forest = sagemaker.RandomCutForest(role, 1, "ml.m5.large", num_trees=50, output_path=output, sagemaker_session=session)
-try:
-    forest.fit(forest.record_set(np.full((200, 2), np.nan, np.float32)), logs=False)
-except Exception as error:
-    result = {"error": str(error)}
-"""
-    )
-
-    assert "ClientError: Feature 1 of row 1" in str(result["error"])
-
-
 def test_linear_learner_trains_on_two_instances_and_answers(sdk2: Client) -> None:
     result = sdk2.python(
         START

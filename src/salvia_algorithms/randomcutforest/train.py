@@ -9,11 +9,11 @@ from salvia_algorithms.first_party import channels
 from salvia_algorithms.first_party.beginning import configured, no_data
 from salvia_algorithms.first_party.collective import joined
 from salvia_algorithms.first_party.report import SCORE, Report, info
+from salvia_algorithms.first_party.sampling import Reservoir, gather
 from salvia_algorithms.first_party.source import Source
 from salvia_algorithms.randomcutforest import model, scoring
 from salvia_algorithms.randomcutforest.forest import Forest
 from salvia_algorithms.randomcutforest.hyperparameters import CHANNELS, TABLE
-from salvia_algorithms.randomcutforest.sampling import Reservoir, gather
 from salvia_algorithms.randomcutforest.trees import Floats
 from salvia_container.failure import UserError
 from salvia_container.training import TrainingEnvironment, cpus, memory

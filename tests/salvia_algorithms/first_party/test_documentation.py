@@ -10,7 +10,7 @@ import pytest
 from salvia_algorithms.first_party.hyperparameters import FRAMEWORK, Hyperparameter
 
 ROOT = Path(__file__).parents[3]
-ALGORITHMS = ("kmeans", "randomcutforest")
+ALGORITHMS = ("kmeans", "randomcutforest", "knn")
 
 
 def page(algorithm: str) -> str:
@@ -25,7 +25,7 @@ def rows() -> Iterator[tuple[str, Hyperparameter]]:
 
 @pytest.mark.parametrize(("algorithm", "row"), list(rows()), ids=lambda value: getattr(value, "name", value))
 def test_every_hyperparameter_has_its_row_with_its_default(algorithm: str, row: Hyperparameter) -> None:
-    default = "required" if row.required else row.default
+    default = "required" if row.required else "-" if row.default is None else row.default
 
     assert any(
         line.startswith(f"| `{row.name}` |") and line.endswith(f"| {default} |")

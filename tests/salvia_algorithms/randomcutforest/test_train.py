@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from salvia_algorithms.first_party.collective import Collective
+from salvia_algorithms.first_party.sampling import Reservoir, gather
 from salvia_algorithms.randomcutforest import model, scoring
-from salvia_algorithms.randomcutforest.sampling import Reservoir, gather
 from salvia_algorithms.randomcutforest.train import train
 from salvia_algorithms.randomcutforest.trees import Floats
 from tests.salvia_algorithms.first_party.tree import Tree, as_csv, train_together

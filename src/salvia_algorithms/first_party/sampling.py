@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from salvia_algorithms.first_party.batch import Floats
 from salvia_algorithms.first_party.collective import Collective
-from salvia_algorithms.randomcutforest.trees import Floats
 
 LARGEST_URN = 10**9  # numpy draws hypergeometrically from no more
 
