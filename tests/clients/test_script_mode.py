@@ -13,6 +13,9 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 
+def model_fn(folder):
+    return joblib.load(os.path.join(folder, "model.joblib"))
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--strength", type=float)
@@ -48,7 +51,7 @@ def failure(text, entry="train.py", requirements=""):
 """
 
 
-def test_sklearn_fits_a_users_script_and_says_which_version_runs(sdk2: Client) -> None:
+def test_sklearn_fits_and_serves_a_users_script_and_says_which_version_runs(sdk2: Client) -> None:
     result = sdk2.python(
         SDK2
         + """
@@ -56,13 +59,20 @@ data = session.upload_string_as_file_body("1,2", session.default_bucket(), "scri
 e = estimator()
 e.fit({"train": data}, logs=False)
 job = e.latest_training_job.describe()
-result = {"metrics": {m["MetricName"]: m["Value"] for m in job["FinalMetricDataList"]}, "model": e.model_data,
+predictor = e.deploy(1, "ml.m5.large")
+digit = [0, 0, 5, 13, 9, 1, 0, 0, 0, 0, 13, 15, 10, 15, 5, 0, 0, 3, 15, 2, 0, 11, 8, 0, 0, 4, 12, 0, 0, 8, 8, 0,
+    0, 5, 8, 0, 0, 9, 8, 0, 0, 4, 11, 0, 1, 12, 7, 0, 0, 2, 14, 5, 10, 12, 0, 0, 0, 0, 6, 13, 10, 0, 0, 0]
+predicted = predictor.predict([digit]).tolist()
+predictor.delete_endpoint()
+print()
+result = {"metrics": {m["MetricName"]: m["Value"] for m in job["FinalMetricDataList"]}, "predicted": predicted,
     "said": [t["StatusMessage"] for t in job["SecondaryStatusTransitions"]]}
 """,
         timeout=400,
     )
 
     assert result["metrics"]["accuracy"] > 0.93  # type: ignore[index]
+    assert result["predicted"] == [0]
     assert "sagemaker-scikit-learn 1.2-1 asked, 1.9.1 runs" in str(result["said"])
 
 

@@ -1,18 +1,35 @@
-"""The framework images' entry point: `python -m salvia_container.script_mode train`. A platform forks it after importing this module."""
+"""The framework images' entry points: `python -m salvia_container.script_mode train`, and `serve FRAMEWORK`.
 
+A platform forks it after importing this module.
+"""
+
+import importlib
 import sys
 from collections.abc import Sequence
 
 from salvia_container import log
 from salvia_container.script_mode.train import train_script
+from salvia_container.serving.worker import serve
+
+FRAMEWORKS = ("huggingface", "pytorch", "sklearn", "tensorflow", "xgboost")
 
 
 def main(arguments: Sequence[str]) -> int:
     """Returns the exit code of the process."""
-    if list(arguments) != ["train"]:
-        log.error(f"Cannot {' '.join(arguments) or 'start'}: this program trains.")
-        return 64
-    return train_script()
+    if list(arguments) == ["train"]:
+        return train_script()
+    if len(arguments) == 2 and arguments[0] == "serve" and arguments[1] in FRAMEWORKS:
+        return serve_script(arguments[1])
+    log.error(
+        f"Cannot {' '.join(arguments) or 'start'}: this program knows `train` and `serve` with one of {', '.join(FRAMEWORKS)}."
+    )
+    return 64
+
+
+def serve_script(framework: str) -> int:
+    """Serves until SIGTERM; returns the exit code of the process."""
+    module = importlib.import_module(f"salvia_container.script_mode.serving.{framework}")
+    return serve(module.handler())
 
 
 if __name__ == "__main__":

@@ -53,6 +53,9 @@ def _folder(model: Path, code: Path) -> Path:
     if submitted.startswith("s3://"):
         from sagemaker_training import files  # noqa: PLC0415 - only who fetches needs boto3
 
+        from salvia_container.script_mode import aws_session  # noqa: PLC0415
+
+        aws_session.use()
         code.mkdir(parents=True, exist_ok=True)
         files.download_and_extract(submitted, str(code))
         return code
