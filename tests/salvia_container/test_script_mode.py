@@ -89,7 +89,8 @@ def run_waiting(
     code = (
         "import os, sys, json\n"
         "from salvia_container.script_mode.waiting import WaitingProcess\n"
-        "waiting = WaitingProcess()\n"
+        "import json.decoder; json.decoder.mine = 1\n"
+        "waiting = WaitingProcess(['json'])\n"
         "import logging; logging.basicConfig()  # as the toolkit does after the fork\n"
         "assert waiting.free\n"
         "variables = {'COLOUR': 'blue', 'PATH': os.environ['PATH']}\n"
@@ -108,12 +109,14 @@ def test_a_waiting_process_becomes_the_script_as_an_interpreter_of_its_own_would
         "print(sys.argv, __name__, __file__ == os.path.abspath('script.py'), sys.path[0] == os.getcwd())\n"
         "print(sorted(os.environ.keys() - {'PATH', 'LC_CTYPE'}), logging.root.handlers)\n"
         "print(type(pickle.loads(pickle.dumps(Mine()))) is Mine)\n"
+        "import json.decoder; print(hasattr(json.decoder, 'mine'))\n"
     )
 
     assert run_waiting(tmp_path, script, "--epochs", "2").stdout.splitlines() == [
         "['script.py', '--epochs', '2'] __main__ True True",
         "['COLOUR'] []",
         "True",
+        "False",
         "0",
     ]
 

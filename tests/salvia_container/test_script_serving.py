@@ -13,6 +13,7 @@ from salvia_container.failure import UserError
 from salvia_container.script_mode.serving.arrays import decode, encode
 from salvia_container.script_mode.serving.functions import Defaults, ScriptHandler
 from salvia_container.script_mode.serving.sklearn import SklearnDefaults
+from salvia_container.script_mode.serving.xgboost import XgboostDefaults
 from salvia_container.serving.handler import Answer, Refusal, Request
 
 
@@ -171,3 +172,18 @@ def test_a_script_may_return_what_it_likes(tmp_path: Path, result: str, body: by
     found: Any = served(tmp_path, script, Defaults(), b"", accept="application/json").body
 
     assert (found if isinstance(found, bytes) else b"".join(found)) == body
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [("text/csv", b"1,2\n3,4"), ("text/libsvm", b"9 0:1 1:2\n9 0:3 1:4"), ("text/x-libsvm", b"0:1 1:2\n0:3 1:4")],
+)
+def test_xgboosts_defaults_make_a_matrix(tmp_path: Path, content_type: str, body: bytes) -> None:
+    script = (
+        "class Model:\n"
+        "    def predict(self, rows, validate_features): return rows.get_data().toarray().sum(axis=1)\n"
+        "def model_fn(folder): return Model()\n"
+    )
+    found = served(tmp_path, script, XgboostDefaults(), body, content_type=content_type)
+
+    assert found.body == b"[3.0, 7.0]"

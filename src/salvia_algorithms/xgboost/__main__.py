@@ -1,5 +1,6 @@
 """The image's entry points: `python -m salvia_algorithms.xgboost train` and `serve`. A platform forks it after importing this module."""
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -7,6 +8,7 @@ from salvia_algorithms.xgboost.serving.handler import XGBoost
 from salvia_algorithms.xgboost.train import train
 from salvia_container import log
 from salvia_container.failure import PlatformError, run
+from salvia_container.script_mode.serve import serve_script
 from salvia_container.script_mode.train import asked_for, train_script
 from salvia_container.serving.worker import serve
 from salvia_container.termination import Termination
@@ -16,12 +18,12 @@ from salvia_container.training import TrainingEnvironment, failure_file
 def main(arguments: Sequence[str]) -> int:
     """Returns the exit code of the process."""
     if list(arguments) == ["serve"]:
-        return serve(XGBoost())
+        return serve_script("xgboost") if os.environ.get("SAGEMAKER_PROGRAM") else serve(XGBoost())
     if list(arguments) != ["train"]:
         log.error(f"Cannot {' '.join(arguments) or 'start'}: this image knows `train` and `serve`.")
         return 64
     if _names_a_script():
-        return train_script()
+        return train_script(forget=["xgboost"])  # which is there without its scikit-learn classes
     termination = Termination()
     termination.listen()
     return run(lambda: train(TrainingEnvironment.read(), termination), failure_file())

@@ -3,15 +3,12 @@
 A platform forks it after importing this module.
 """
 
-import importlib
 import sys
 from collections.abc import Sequence
 
 from salvia_container import log
+from salvia_container.script_mode.serve import FRAMEWORKS, serve_script
 from salvia_container.script_mode.train import train_script
-from salvia_container.serving.worker import serve
-
-FRAMEWORKS = ("huggingface", "pytorch", "sklearn", "tensorflow", "xgboost")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -24,12 +21,6 @@ def main(arguments: Sequence[str]) -> int:
         f"Cannot {' '.join(arguments) or 'start'}: this program knows `train` and `serve` with one of {', '.join(FRAMEWORKS)}."
     )
     return 64
-
-
-def serve_script(framework: str) -> int:
-    """Serves until SIGTERM; returns the exit code of the process."""
-    module = importlib.import_module(f"salvia_container.script_mode.serving.{framework}")
-    return serve(module.handler())
 
 
 if __name__ == "__main__":

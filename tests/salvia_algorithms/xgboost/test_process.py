@@ -137,6 +137,15 @@ def test_a_job_that_names_a_script_runs_it_instead_of_the_algorithm(
     config.mkdir(parents=True)
     (config / "hyperparameters.json").write_text('{"sagemaker_program": "\\"train.py\\""}')
     monkeypatch.setenv("SM_BASE_PATH", str(tmp_path))
-    monkeypatch.setattr(program, "train_script", lambda: 42)
+    monkeypatch.setattr(program, "train_script", lambda forget: 42)
 
     assert program.main(["train"]) == 42
+
+
+def test_a_container_that_names_a_script_serves_it_instead_of_the_algorithm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "serve", lambda handler: 1)
+    monkeypatch.setattr(program, "serve_script", lambda framework: 42)
+    algorithm = program.main(["serve"])
+    monkeypatch.setenv("SAGEMAKER_PROGRAM", "inference.py")
+
+    assert (algorithm, program.main(["serve"])) == (1, 42)
