@@ -32,6 +32,7 @@ NOT_RIGHT = {  # these need what only a client's earlier answer has, or an endpo
     ("sagemaker", "StopTrainingJob"),
     ("sagemaker", "StopProcessingJob"),
     ("sagemaker", "StopTransformJob"),
+    ("sagemaker", "CreateTransformJob"),  # its name cannot be freed: there is no DeleteTransformJob
     ("sagemaker", "UpdateEndpoint"),
     ("sagemaker", "UpdateEndpointWeightsAndCapacities"),
     ("sagemaker-runtime", "InvokeEndpoint"),
