@@ -28,6 +28,10 @@ def acknowledged(cluster: Cluster, call: Callable[[Any], Any]) -> None:
         assert "already exist" in str(error), error
 
 
+def put(cluster: Cluster, key: str, data: str) -> None:
+    cluster.ask("s3", lambda s3: s3.put_object(Bucket=BUCKET, Key=key, Body=data))
+
+
 def process(cluster: Cluster, name: str) -> None:
     script = "echo started; sleep 0.5; cat /opt/ml/processing/in/* | wc -l > /opt/ml/processing/out/count; echo ended"
     where = {"LocalPath": "/opt/ml/processing/in", "S3DataType": "S3Prefix", "S3InputMode": "File"}
@@ -58,7 +62,7 @@ def transform(cluster: Cluster, name: str) -> None:
 
 def make_model(cluster: Cluster) -> None:
     rows = "\n".join(f"{number % 5},{number},{number % 3}" for number in range(60))
-    cluster.ask("s3", lambda s3: s3.put_object(Bucket=BUCKET, Key="train/rows.csv", Body=rows))
+    put(cluster, "train/rows.csv", rows)
     data = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/train"}}
     asked = jobs.request(
         "train",
@@ -106,8 +110,7 @@ def test_processing_and_transform_jobs_end_once_and_make_no_output_twice(data: P
         cluster.ask("s3", lambda s3: s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration=kept))
         rows = "".join(f"{number},{number % 3}\n" for number in range(ROWS))
         for number in range(OBJECTS):
-            key = f"rows/{number:02}.csv"
-            cluster.ask("s3", lambda s3, key=key: s3.put_object(Bucket=BUCKET, Key=key, Body=rows))
+            put(cluster, f"rows/{number:02}.csv", rows)
         transform(cluster, "scored")
         process(cluster, "counted-1")
         process(cluster, "counted-2")
