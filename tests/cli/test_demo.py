@@ -15,6 +15,10 @@ def test_the_report_names_the_error_and_every_time_beside_awss(capsys: pytest.Ca
         "whole_job": 0.22,
         "upload": 1.6,
         "fetch": 0.05,
+        "in_service": 0.81,
+        "invoke": 0.0021,
+        "served_rmse": 2.191,
+        "delete": 0.2,
         "bytes": 30_000,
         "files": ["xgboost-model"],
         "model": "s3://bucket/model.tar.gz",
@@ -25,6 +29,8 @@ def test_the_report_names_the_error_and_every_time_beside_awss(capsys: pytest.Ca
 
     assert "validation RMSE (rings) 2.19" in shown
     assert "Create to first line of log 0.05 s 178 s" in shown
+    assert "Create to endpoint InService 0.81 s 240 s" in shown
+    assert "one invocation 2.1 ms" in shown
     assert "The model, 30 kB with xgboost-model: s3://bucket/model.tar.gz" in shown
 
 

@@ -1,4 +1,4 @@
-"""Train a real model: the unmodified SageMaker SDK uploads data, trains built-in XGBoost here, streams its log and fetches the model."""
+"""Train and serve a real model: the unmodified SageMaker SDK trains built-in XGBoost here, deploys it, asks it and deletes it."""
 
 import argparse
 import hashlib
@@ -30,6 +30,7 @@ _DATA = _CHECKOUT if _CHECKOUT.exists() else _INSTALLED
 _AWS_TRAIN_RMSE = "1.71"
 _AWS_FIRST_LINE = "178 s"
 _AWS_WHOLE_JOB = "206 s"
+_AWS_IN_SERVICE = "240 s"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -108,6 +109,10 @@ def _report(seen: Mapping[str, Any], console: Console) -> None:
     table.add_row("training RMSE (rings)", f"{metrics['train:rmse']:.2f}", f"{_AWS_TRAIN_RMSE} [dim](all rows)[/]")
     table.add_row("Create to first line of log", f"{seen['to_first_line']:.2f} s", _AWS_FIRST_LINE)
     table.add_row("the whole job", f"{seen['whole_job']:.2f} s", _AWS_WHOLE_JOB)
+    table.add_row("Create to endpoint InService", f"{seen['in_service']:.2f} s", _AWS_IN_SERVICE)
+    table.add_row("one invocation", f"{seen['invoke'] * 1000:.1f} ms", "")
+    table.add_row("RMSE of what the endpoint says", f"{seen['served_rmse']:.2f}", "")
+    table.add_row("delete endpoint, configuration, model", f"{seen['delete']:.2f} s", "")
     table.add_row("upload of the data", f"{seen['upload']:.2f} s", "")
     table.add_row("download of the model", f"{seen['fetch']:.2f} s", "")
     console.print(table)

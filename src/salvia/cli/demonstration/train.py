@@ -1,4 +1,4 @@
-"""What any SageMaker user writes: the unmodified SDK uploads data, trains built-in XGBoost and fetches the model.
+"""What any SageMaker user writes: the unmodified SDK uploads data, trains built-in XGBoost, fetches the model and deploys it.
 
 Nothing here knows of Salvia. Run against AWS it would do the same; the environment variables decide where it goes.
 Usage: train.py FOLDER REPORT, where FOLDER holds abalone.csv. Writes what it saw to REPORT as JSON.
@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import random
+import statistics
 import sys
 import tarfile
 import time
@@ -15,8 +16,10 @@ from pathlib import Path
 
 import boto3
 import sagemaker
+from sagemaker.deserializers import CSVDeserializer
 from sagemaker.estimator import Estimator
 from sagemaker.inputs import TrainingInput
+from sagemaker.serializers import CSVSerializer
 
 # The hyperparameters of AWS's own notebook "Regression with Amazon SageMaker XGBoost algorithm".
 HYPERPARAMETERS = {
@@ -70,7 +73,39 @@ def main(folder: Path, report: Path) -> None:
     seen["bytes"] = len(artefact)
     seen["to_first_line"] = first_line(job) - job["CreationTime"].timestamp()
     seen["whole_job"] = (job["TrainingEndTime"] - job["CreationTime"]).total_seconds()
+    seen |= deployed(estimator, validation)
     report.write_text(json.dumps(seen))
+
+
+def deployed(estimator: Estimator, table: list[list[str]]) -> dict[str, object]:
+    """The model answers on an endpoint, row by row and for the whole table, and everything of it is deleted."""
+    seen: dict[str, object] = {}
+    moment = time.monotonic()
+    predictor = estimator.deploy(
+        initial_instance_count=1,
+        instance_type="ml.m5.large",
+        serializer=CSVSerializer(),
+        deserializer=CSVDeserializer(),
+    )
+    seen["deploy"] = time.monotonic() - moment
+    endpoint = boto3.client("sagemaker").describe_endpoint(EndpointName=predictor.endpoint_name)
+    seen["in_service"] = (endpoint["LastModifiedTime"] - endpoint["CreationTime"]).total_seconds()
+
+    times = []
+    for row in table[:100]:
+        moment = time.monotonic()
+        predictor.predict([row[1:]])
+        times.append(time.monotonic() - moment)
+    seen["invoke"] = statistics.median(times)
+    said = [float(value) for line in predictor.predict([row[1:] for row in table]) for value in line]
+    errors = [(told - float(row[0])) ** 2 for told, row in zip(said, table, strict=True)]
+    seen["served_rmse"] = statistics.fmean(errors) ** 0.5
+
+    moment = time.monotonic()
+    predictor.delete_model()
+    predictor.delete_endpoint(delete_endpoint_config=True)
+    seen["delete"] = time.monotonic() - moment
+    return seen
 
 
 def rows(path: Path) -> list[list[str]]:
