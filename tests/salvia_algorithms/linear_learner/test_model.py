@@ -15,7 +15,7 @@ from salvia_algorithms.linear_learner.model import ADDITIONAL, FILE, PARAMETERS,
 from salvia_container.failure import UserError
 from salvia_container.serving.handler import Request
 
-# What AWS's own algorithm left in the arrays of a model of two features (weights 0.5 and -0.25, bias -1).
+# mx-mod-0000.params of a model of two features (weights 0.5 and -0.25, bias -1), laid out as in AWS's artefacts.
 ARRAYS = base64.b64decode(
     "EgEAAAAAAAAAAAAAAAAAAAIAAAAAAAAAyfqT+QAAAAACAAAAAgAAAAAAAAABAAAAAAAAAAEAAAAAAAAAAAAAAAAAAD8AAIC+yfqT+QAAAAACAAAA"
     "AQAAAAAAAAABAAAAAAAAAAEAAAAAAAAAAAAAAAAAgL8CAAAAAAAAAA4AAAAAAAAAYXJnOmZjMF93ZWlnaHQMAAAAAAAAAGFyZzpmYzBfYmlhcw=="
