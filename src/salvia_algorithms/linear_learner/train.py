@@ -1,6 +1,7 @@
 """A training job from its configuration to its artefact, in the order AWS's container works."""
 
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from salvia_algorithms.first_party import channels, collective, report
-from salvia_algorithms.first_party.batch import Batch
+from salvia_algorithms.first_party.batch import Batch, Floats
 from salvia_algorithms.first_party.beginning import configured
 from salvia_algorithms.first_party.channels import Accepted, Channel
 from salvia_algorithms.first_party.collective import Collective
@@ -154,25 +155,24 @@ def _finished(job: Job, fit: Fit, selection: Selection) -> Model:
     model = Model(weight, bias, job.values["predictor_type"], job.values["loss"], threshold, kept)
     if threshold is None or job.values["binary_classifier_model_selection_criteria"] == names.LOSS_FUNCTION:
         return model
-    raw, label = _scored(job, model, job.judge, job.values["num_calibration_samples"] or 10_000_000)
-    found = float(calibrated(raw, label, job.values).threshold[0]) if len(label) else threshold
+    parts = list(_scored(job, model, job.judge, job.values["num_calibration_samples"] or math.inf))
+    found = threshold
+    if parts:
+        raw, label = (np.concatenate(column) for column in zip(*parts, strict=True))
+        found = float(calibrated(raw, label, job.values).threshold[0])
     found = float(job.hosts.all(found)[0])
     return Model(weight, bias, model.predictor_type, model.loss, found, kept)
 
 
-def _scored(job: Job, model: Model, channel: str, most: int) -> tuple[Any, Any]:
-    """Outputs and labels of the first rows of a channel on this host."""
-    raw, labels, rows = [], [], 0
+def _scored(job: Job, model: Model, channel: str, most: float = math.inf) -> Iterator[tuple[Floats, Floats]]:
+    """Outputs and labels of the first rows of a channel on this host, batch by batch."""
+    rows = 0
     for batch in job.sources[channel].batches(job.values["mini_batch_size"]):
-        part = batch.widened(model.features).slice(0, most - rows)
-        raw.append(model.raw(part.features))
-        labels.append(checked_label(job.values, part))
+        part = batch.widened(model.features).slice(0, int(min(most - rows, len(batch))))
+        yield model.raw(part.features), checked_label(job.values, part)
         rows += len(part)
         if rows >= most:
-            break
-    if not rows:
-        return np.empty((0, 1), np.float32), np.empty(0, np.float32)
-    return np.concatenate(raw), np.concatenate(labels)
+            return
 
 
 def _report_losses(job: Job, fit: Fit, channel: str, losses: Any, epoch: int) -> None:
@@ -195,9 +195,7 @@ def _report_scores(job: Job, fit: Fit, selection: Selection, model: Model) -> No
 
 def _report_channel(job: Job, fit: Fit, model: Model, channel: str, loss: float) -> None:
     found = [(fit.loss.objective, LOSS, loss)]
-    raw, label = _scored(job, model, channel, 1 << 62)
-    if len(label):
-        found += scores(job.values, raw, label, model.threshold or 0.0)
+    found += scores(job.values, _scored(job, model, channel), model.threshold or 0.0)
     for name, _, value in found:
         job.report.score(channel, name, value)
     for name, kind, value in found:
