@@ -2,6 +2,8 @@
 
 import json
 import re
+import threading
+import time
 from importlib import resources
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import scipy.sparse as sp
 from salvia_algorithms.linear_learner import model
 from salvia_algorithms.linear_learner.train import train
 from salvia_container import recordio
+from salvia_container.feed import feed
 from tests.salvia_algorithms.first_party.tree import RECORDIO, Tree, as_csv, train_together
 
 Floats = npt.NDArray[np.float32]
@@ -295,3 +298,25 @@ def test_features_far_from_zero_are_learnt_from(tree: Tree) -> None:
     assert tree.train(train) == 0
 
     assert accuracy(tree, x, label) > 0.9
+
+
+@pytest.mark.parametrize("content_type", ["text/csv", RECORDIO])
+def test_pipes_teach_what_files_teach(tree: Tree, tmp_path: Path, content_type: str) -> None:
+    x = features()
+    csv = as_csv(np.column_stack([positive(x), x])).encode()
+    content = csv if content_type == "text/csv" else recordio.write_dense(x, positive(x))
+    data = tree.base / "input" / "data"
+    (tmp_path / "plans" / "train").mkdir(parents=True)
+    data.mkdir(parents=True)
+    (tmp_path / "plans" / "train" / "0").write_bytes(content)
+    plan = {"channel": "train", "records": [[0]], "share": [0, 1], "seed": None, "gzip": False, "recordio": False}
+    (tmp_path / "plans" / "train.json").write_text(json.dumps(plan))
+    tree.hyperparameters |= {"epochs": "3", "num_point_for_scaler": "100"}
+    tree.channels["train"] = {"ContentType": content_type, "TrainingInputMode": "Pipe"}
+    threading.Thread(target=feed, args=(tmp_path / "plans" / "train.json", data, range(20)), daemon=True).start()
+    while not (data / "train_0").exists():
+        time.sleep(0.001)
+
+    assert tree.train(train) == 0
+
+    assert accuracy(tree, features(seed=1), positive(features(seed=1))) > 0.9
