@@ -54,7 +54,10 @@ class _Child:
 
 
 class _Parent:
-    """Accepts connections and gives each to the worker that has fewest; a worker that dies is replaced."""
+    """Accepts connections and gives each to the worker that has fewest; a worker that dies is replaced.
+
+    Where the model is shared, a worker is forked when there is a connection for it: an endpoint that few ask stays small.
+    """
 
     def __init__(self, handler: Handler, base: Path) -> None:
         self._handler, self._base = handler, base
@@ -74,7 +77,7 @@ class _Parent:
         gc.freeze()  # what is there now stays shared with the workers
         with _signals() as told:
             self._poll.register(told, select.EPOLLIN)
-            for _ in range(wanted):
+            for _ in range(1 if self._handler.shared else wanted):
                 self._start_one(wanted)
             stopping = False
             while not (stopping or self.code):
@@ -82,7 +85,7 @@ class _Parent:
                     if descriptor == told:
                         stopping = signal.SIGTERM in os.read(told, 64)
                     elif descriptor == self._listener.fileno():
-                        self._accept()
+                        self._accept(wanted)
                     elif descriptor in self._children:
                         self._hear(self._children[descriptor], wanted)
             self._drain()
@@ -152,13 +155,15 @@ class _Parent:
         self._listening = True
         log.info(f"Serving with {wanted} worker{'s' if wanted > 1 else ''}")
 
-    def _accept(self) -> None:
+    def _accept(self, wanted: int) -> None:
         line, _ = self._listener.accept()
         with line, contextlib.suppress(OSError):  # an asker or a worker that has gone meanwhile
-            ready = [each for each in self._children.values() if each.ready]
+            if self._handler.shared and len(self._children) < wanted and all(c.lines for c in self._children.values()):
+                self._start_one(wanted)
+            ready = [each for each in self._children.values() if each.ready or self._handler.shared]
             if not ready:
                 return
-            line.send(frames.hello(len(self._children), self._handler.together))
+            line.send(frames.hello(wanted, self._handler.together))
             child = min(ready, key=lambda each: each.lines)
             socket.send_fds(child.door, [b"+"], [line.fileno()])
             child.lines += 1

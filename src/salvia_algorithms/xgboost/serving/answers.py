@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from salvia_algorithms.xgboost.serving.predicting import Scores, as_lists
+from salvia_algorithms.xgboost.serving.predicting import Scores
 from salvia_algorithms.xgboost.serving.selected import Row
 from salvia_container import recordio
 from salvia_container.serving.handler import Refusal
@@ -41,7 +41,7 @@ def encode(scores: Scores, media: str, *, lines: bool) -> bytes:
     """All scores. Csv has one line, or with `lines` one for each row, as batch transform needs it."""
     if media == RECORDIO:
         return recordio.write_labels({"score": scores})
-    values = as_lists(scores)
+    values = scores.tolist()
     if media == JSON:
         return json.dumps({"predictions": [{"score": value} for value in values]}).encode()
     if media == JSON_LINES:

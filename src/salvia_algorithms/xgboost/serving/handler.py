@@ -11,10 +11,12 @@ import xgboost as xgb
 
 from salvia_algorithms.xgboost.serving import answers
 from salvia_algorithms.xgboost.serving.predicting import Ensemble, Predictor, Scores, load_all
-from salvia_algorithms.xgboost.serving.requests import Dense, decode
+from salvia_algorithms.xgboost.serving.requests import Dense, decode, decode_single_rows
 from salvia_algorithms.xgboost.serving.selected import KEYS, select
 from salvia_container.failure import UserError
 from salvia_container.serving.handler import Answer, Handler, Refusal, Request
+
+_CONTENT_TYPES = {form: f"{form}; charset=utf-8" if form == answers.CSV else form for form in answers.ACCEPTS}
 
 
 class XGBoost(Handler):
@@ -41,13 +43,17 @@ class XGBoost(Handler):
     def answer(self, model: Predictor | Ensemble, requests: Sequence[Request]) -> list[Answer]:
         """Raises Refusal when one of the requests is wrong."""
         forms = [answers.accepted(request.accept, self._default) for request in requests]
-        rows = [decode(request.body, request.content_type, model.features) for request in requests]
+        plain = decode_single_rows(requests, model.features)
         try:
-            scores = _scores(model, rows)
+            if plain is not None:
+                together = model.predict(plain)
+                scores = [together[place : place + 1] for place in range(len(requests))]
+            else:
+                scores = _scores(model, [decode(each.body, each.content_type, model.features) for each in requests])
         except xgb.core.XGBoostError as error:
             raise Refusal(400, f"Unable to evaluate payload provided: {error}") from error
         return [
-            Answer(self._encoded(model, found, form), f"{form}; charset=utf-8" if form == answers.CSV else form)
+            Answer(self._encoded(model, found, form), _CONTENT_TYPES[form])
             for found, form in zip(scores, forms, strict=True)
         ]
 
