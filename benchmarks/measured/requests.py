@@ -27,6 +27,11 @@ class Signer:
     def s3(self, method: str, path: str, body: bytes = b"") -> bytes:
         return self._signed("s3", method, path, body, {})
 
+    def invoke(self, endpoint: str, body: bytes, content_type: str) -> bytes:
+        """InvokeEndpoint of the SageMaker runtime."""
+        path = f"/endpoints/{endpoint}/invocations"
+        return self._signed("sagemaker", "POST", path, body, {"Content-Type": content_type})
+
     def _signed(self, service: str, method: str, path: str, body: bytes, headers: dict[str, str]) -> bytes:
         host = f"127.0.0.1:{self.port}"
         request = AWSRequest(method, f"http://{host}{path}", headers | {"Host": host}, body)
@@ -61,6 +66,9 @@ def length_of(answer: bytes | bytearray) -> int | None:
         return None
     head = answer[:end].lower()
     start = head.find(b"content-length:")
+    if b"transfer-encoding: chunked" in head:
+        last = answer.find(b"0\r\n\r\n", end)
+        return last + 5 if last >= 0 else None
     if start < 0:
         raise ValueError("an answer without Content-Length")
     return end + 4 + int(head[start + 15 :].split(b"\r\n", 1)[0])
