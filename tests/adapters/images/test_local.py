@@ -95,9 +95,10 @@ def test_every_released_tag_of_xgboost_resolves(images: LocalImages, tag: str) -
         ("factorization-machines", "factorization_machines"),
         ("kmeans", "kmeans"),
         ("randomcutforest", "randomcutforest"),
+        ("knn", "knn"),
     ],
 )
-def test_awss_own_algorithms_train_and_serve_in_one_environment(
+def test_awss_own_algorithms_train_and_serve_in_processes_that_have_them_loaded(
     images: LocalImages, repository: str, algorithm: str
 ) -> None:
     image = images.resolve(f"382416733822.dkr.ecr.us-east-1.amazonaws.com/{repository}:1")
@@ -106,7 +107,9 @@ def test_awss_own_algorithms_train_and_serve_in_one_environment(
     assert image.entry_points == {
         entry: ("python", "-m", f"salvia_algorithms.{algorithm}", entry) for entry in ("train", "serve")
     }
-    assert f"salvia_algorithms.{algorithm}" in Images.read().recipes["algorithms"].modules
+    recipe = Images.read().recipes[image.name.rsplit("-", 2)[0]]
+    assert f"salvia_algorithms.{algorithm}" in recipe.modules
+    assert f"salvia_algorithms.{algorithm}.*" in recipe.preload
 
 
 def test_the_note_tells_what_was_asked_and_what_runs(images: LocalImages) -> None:
@@ -171,7 +174,9 @@ def test_what_a_row_says_it_runs_is_what_its_lock_has(name: str) -> None:
     locked = {package.partition("==")[2] for package in build.packages_of(build.lock_of(name))}
 
     # "1" is what AWS calls all its own algorithms; they are part of this package, not of a lock.
-    assert runs <= locked | {platform.python_version()} | ({"1"} if name == "algorithms" else set())
+    assert runs <= locked | {platform.python_version()} | (
+        {"1"} if name in ("algorithms", "forests", "neighbours") else set()
+    )
 
 
 @pytest.mark.parametrize(
@@ -293,7 +298,7 @@ def test_what_must_be_compiled_is_when_the_environment_is_built(
     monkeypatch.setattr(build, "_run", fail)
 
     with pytest.raises(build.BuildError, match=r"compiling salvia_algorithms\.randomcutforest\.trees: no such"):
-        build.build("algorithms", tmp_path, print)
+        build.build("forests", tmp_path, print)
 
     assert commands[0][-1].endswith("import salvia_algorithms.randomcutforest.trees")
     assert not [path for path in tmp_path.iterdir() if path.suffix != ".lock"]
