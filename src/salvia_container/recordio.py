@@ -19,7 +19,11 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-MAGIC = 0xCED7230A
+from salvia_container import record_bytes, sparse_records
+from salvia_container.record_bytes import varint, varints
+from salvia_container.sparse_records import Run
+
+MAGIC = record_bytes.MAGIC
 Floats = npt.NDArray[np.float32]
 BLOCK_BYTES = 4 << 20
 
@@ -130,13 +134,13 @@ class _Rows:
     """Blocks of rows in file order; labels are kept beside them, for each row or for none."""
 
     before: int = 0  # rows of the same file that came earlier, for messages
-    blocks: list[tuple[Floats, npt.NDArray[np.int64] | None, int]] = field(default_factory=list)
+    blocks: list[Floats | Run] = field(default_factory=list)  # (n, d) dense, or sparse rows
     labels: list[Floats] = field(default_factory=list)
     count: int = 0
     size: int = 0  # bytes
 
     def add_dense(self, block: Floats, label: Floats | None) -> None:
-        self.blocks.append((block, None, block.shape[1]))
+        self.blocks.append(block)
         self.size += block.nbytes
         self._add_label(label, len(block))
 
@@ -150,22 +154,25 @@ class _Rows:
                 f"record {self.before + self.count + 1} has {len(tensor.values)} values for {len(keys)} keys"
             )
         width = max(tensor.width, int(keys.max()) + 1 if len(keys) else 0)
-        self.blocks.append((tensor.values, keys, width))
-        self.size += tensor.values.nbytes + keys.nbytes
-        self._add_label(label, 1)
+        self.add_sparse(Run(tensor.values, keys, np.array([len(keys)]), width, label))
         return None
+
+    def add_sparse(self, run: Run) -> None:
+        self.blocks.append(run)
+        self.size += run.values.nbytes + run.keys.nbytes
+        self._add_label(run.label, len(run.counts))
 
     def gather(self) -> Records:
         label = np.concatenate(self.labels) if self.labels else None
         if label is not None and len(label) != self.count:
             raise Malformed(f"{len(label)} labels for {self.count} records")
-        if any(keys is not None for _, keys, _ in self.blocks):
+        dense = [block for block in self.blocks if not isinstance(block, Run)]
+        if len(dense) < len(self.blocks):
             return Records(self._sparse(), label)
-        widths = {width for _, _, width in self.blocks}
+        widths = {block.shape[1] for block in dense}
         if len(widths) > 1:
             raise Malformed(f"dense records differ in their number of features: {sorted(widths)}")
-        blocks = [block for block, _, _ in self.blocks]
-        features = np.concatenate(blocks) if len(blocks) > 1 else blocks[0] if blocks else np.empty((0, 0), np.float32)
+        features = np.concatenate(dense) if len(dense) > 1 else dense[0] if dense else np.empty((0, 0), np.float32)
         return Records(features, label)
 
     def _add_label(self, label: Floats | None, rows: int) -> None:
@@ -174,17 +181,19 @@ class _Rows:
             self.labels.append(label)
 
     def _sparse(self) -> sp.csr_matrix:
-        width = max(width for _, _, width in self.blocks)
-        values, keys, counts = [], [], []
-        for block, block_keys, block_width in self.blocks:
-            values.append(block.reshape(-1))
-            dense_keys = (
-                np.tile(np.arange(block_width, dtype=np.int64), len(block)) if block_keys is None else block_keys
-            )
-            keys.append(dense_keys)
-            counts.extend([block_width] * len(block) if block_keys is None else [len(block_keys)])
-        pointers = np.concatenate([[0], np.cumsum(counts)])
-        return sp.csr_matrix((np.concatenate(values), np.concatenate(keys), pointers), shape=(self.count, width))
+        runs = [block if isinstance(block, Run) else _as_sparse(block) for block in self.blocks]
+        width = max(run.width for run in runs)
+        pointers = np.concatenate([[0], np.cumsum(np.concatenate([run.counts for run in runs]))])
+        values, keys = (np.concatenate(part) for part in zip(*((run.values, run.keys) for run in runs), strict=True))
+        if len(keys) and keys.min() < 0:
+            raise Malformed("a sparse record has a key that is no index")
+        return sp.csr_matrix((values, keys, pointers), shape=(self.count, width))
+
+
+def _as_sparse(block: Floats) -> Run:
+    rows, width = block.shape
+    keys = np.tile(np.arange(width, dtype=np.int64), rows)
+    return Run(block.reshape(-1), keys, np.full(rows, width), width, None)
 
 
 def _read_run(view: memoryview, offset: int, rows: _Rows) -> int:
@@ -192,6 +201,11 @@ def _read_run(view: memoryview, offset: int, rows: _Rows) -> int:
     payload = _payload(view, offset)
     features, label = _record(payload, rows.before + rows.count + 1)
     stride = 8 + -(-len(payload) // 4) * 4
+    if features.keys is not None:
+        run, end = sparse_records.read(view, offset)
+        if run is not None:
+            rows.add_sparse(run)
+            return end
     fast = features.at >= 0 and features.values.size and features.keys is None and (label is None or label.at >= 0)
     if not fast or (label is not None and label.values.size != 1):
         rows.add_row(features, None if label is None else label.values[:1])
@@ -297,9 +311,9 @@ def _tensor(payload: memoryview, kind: int, start: int, end: int) -> _Tensor:
             values.append(_numbers(payload, kind, wire, begin, stop))
             at = begin if kind == _FLOAT32 and wire == _LENGTH and len(values) == 1 else -1
         elif tag == 2:
-            keys.append(_varints(payload[begin:stop]))
+            keys.append(varints(payload[begin:stop]))
         elif tag == 3:
-            shape.append(_varints(payload[begin:stop]))
+            shape.append(varints(payload[begin:stop]))
     width = int(np.concatenate(shape)[-1]) if shape else 0
     return _Tensor(
         values=np.concatenate(values) if values else np.empty(0, np.float32),
@@ -311,7 +325,7 @@ def _tensor(payload: memoryview, kind: int, start: int, end: int) -> _Tensor:
 
 def _numbers(payload: memoryview, kind: int, wire: int, start: int, end: int) -> Floats:
     if kind == _INT32 or wire == _VARINT:
-        return _varints(payload[start:end]).astype(np.float32)
+        return varints(payload[start:end]).astype(np.float32)
     size = 4 if kind == _FLOAT32 else 8
     if (end - start) % size:
         raise IndexError  # not a whole number of floats: the caller names the record
@@ -321,13 +335,13 @@ def _numbers(payload: memoryview, kind: int, wire: int, start: int, end: int) ->
 def _fields(payload: memoryview, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
     """The fields of a message: (number, wire type, start and end of its content). A varint's content is its bytes."""
     while start < end:
-        key, start = _varint(payload, start)
+        key, start = varint(payload, start)
         wire = key & 7
         if wire == _LENGTH:
-            length, start = _varint(payload, start)
+            length, start = varint(payload, start)
             stop = start + length
         elif wire == _VARINT:
-            _, stop = _varint(payload, start)
+            _, stop = varint(payload, start)
         elif wire in _SIZES:
             stop = start + _SIZES[wire]
         else:
@@ -336,32 +350,6 @@ def _fields(payload: memoryview, start: int, end: int) -> Iterator[tuple[int, in
             raise IndexError
         yield key >> 3, wire, start, stop
         start = stop
-
-
-def _varint(payload: memoryview, start: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = payload[start]
-        start += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, start
-        shift += 7
-
-
-def _varints(data: memoryview) -> npt.NDArray[np.int64]:
-    """Decodes packed varints at once. Negative int32s come as 64-bit two's complement and stay negative."""
-    raw = np.frombuffer(data, np.uint8)
-    if not len(raw):
-        return np.empty(0, np.int64)
-    last = raw < 0x80
-    if not last[-1]:
-        raise IndexError
-    ends = np.flatnonzero(last)
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    place = np.arange(len(raw)) - np.repeat(starts, ends - starts + 1)
-    parts = (raw & 0x7F).astype(np.uint64) << (7 * place).astype(np.uint64)
-    return np.add.reduceat(parts, starts).astype(np.int64)
 
 
 def _dense_frame(width: int, *, labelled: bool) -> tuple[bytes, int, int]:

@@ -162,3 +162,34 @@ def test_a_bad_record_is_counted_over_all_pieces() -> None:
 
     with pytest.raises(Malformed, match="record 3 has no features"):
         list(stream([file(FLOAT32), file(FLOAT32), bad]))
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+@pytest.mark.parametrize("size", [40, 1000, 1 << 20])
+def test_many_sparse_rows_come_back_however_the_file_is_cut(labelled: bool, size: int) -> None:
+    random = np.random.default_rng(0)
+    matrix = sp.random_array((300, 70_000), density=1e-4, format="csr", rng=random, dtype=np.float32)
+    label = np.arange(300, dtype=np.float32) if labelled else None
+    content = write_sparse(sp.csr_matrix(matrix), label)
+
+    blocks = list(stream([content[start : start + size] for start in range(0, len(content), size)]))
+
+    found = sp.vstack([block.features for block in blocks])
+    assert (found != matrix).nnz == 0
+    labels = [block.label for block in blocks if block.label is not None]
+    assert (np.concatenate(labels).tolist() if labels else None) == (label.tolist() if label is not None else None)
+
+
+def test_a_sparse_row_without_a_key_for_each_value_is_named_within_others() -> None:
+    tensor = "0a1f0a0676616c756573121512130a080000c03f00000040120300ac021a029003"
+    short = "0a1e0a0676616c756573121412120a080000c03f000000401202ac021a029003"
+
+    with pytest.raises(Malformed, match="record 4 has 2 values for 1 keys"):
+        read(file(tensor, tensor, tensor, short, tensor))
+
+
+def test_a_key_that_is_no_index_is_refused() -> None:
+    negative = "0a220a0676616c75657312181216" + "0a040000c03f" + "120a" + "ff" * 9 + "01" + "1a029003"
+
+    with pytest.raises(Malformed, match="a key that is no index"):
+        read(file(negative))
