@@ -1,33 +1,17 @@
-"""What an algorithm's process does with its arguments."""
+"""The entry point of the images of AWS's own algorithms."""
 
 import pytest
 
-from salvia_algorithms.first_party import entry
-from salvia_algorithms.first_party.serving import Serving
+from salvia_algorithms.first_party.entry import main
+from salvia_algorithms.kmeans.serve import SERVING
 from salvia_container.training import TrainingEnvironment
 
 
-def nothing(_environment: TrainingEnvironment) -> None:
-    raise AssertionError("no training was asked for")
+def never(environment: TrainingEnvironment) -> None:
+    raise AssertionError(environment)
 
 
-@pytest.mark.parametrize(("arguments", "said"), [(["process"], "Cannot process"), ([], "Cannot start")])
-def test_what_it_cannot_do_is_said(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert entry.main(arguments, nothing) == 64
-
-    assert f"{said}: this image can train." in capsys.readouterr().out
-
-
-def test_it_serves_with_its_handler(monkeypatch: pytest.MonkeyPatch) -> None:
-    served: list[object] = []
-
-    def serve(handler: object) -> int:
-        served.append(handler)
-        return 7
-
-    monkeypatch.setattr(entry, "serve", serve)
-    handler = Serving(lambda _folder: pytest.fail("nothing was to be loaded"))
-
-    assert entry.main(["serve"], nothing, handler) == 7
-
-    assert served == [handler]
+@pytest.mark.parametrize("arguments", [[], ["dance"], ["train", "twice"]])
+def test_what_an_image_cannot_do_is_said(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments, never, SERVING) == 64
+    assert "this image can train and serve" in capsys.readouterr().out
