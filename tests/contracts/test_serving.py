@@ -117,6 +117,14 @@ class ServingContract:
 
         assert came == [b"a", b"b", b"c"]
 
+    async def test_an_answer_that_would_fill_the_servers_memory_is_cut_off(
+        self, serving: DialledServing, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for module in ("framed", "plain_http"):
+            monkeypatch.setattr(f"salvia.adapters.serving.{module}.LONGEST_ANSWER", 1000)
+        with pytest.raises(NoAnswerError):
+            await self.ask(serving, bytes(100_000))
+
     async def test_a_header_cannot_smuggle_another(self, serving: DialledServing) -> None:
         with pytest.raises(ValueError, match="line break"):
             await self.ask(serving, b"", {"x-a": "1\nx-do: die"})

@@ -45,9 +45,10 @@ def write(kind: int, request: int, head: bytes = b"", body: bytes = b"") -> byte
 
 
 class Reader:
-    """Cuts what is received into frames, however it arrives."""
+    """Cuts what is received into frames, however it arrives; none may be longer than `longest` bytes."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest: int = LONGEST_HEAD + LONGEST_BODY) -> None:
+        self._longest = longest
         self._left: list[bytes] = []  # the beginning of a frame, in the pieces in which it came
         self._have = 0
         self._need = _SIZE
@@ -65,7 +66,7 @@ class Reader:
         self._need = _SIZE
         while size - at >= _SIZE:
             length, request, kind, head = _HEADER.unpack_from(data, at)
-            if kind > BROKEN or head > length:
+            if kind > BROKEN or head > length or length > self._longest:
                 raise BadFrameError(f"frame of kind {kind} with a head of {head} in {length} bytes")
             end = at + _SIZE + length
             if end > size:

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from salvia.adapters.serving.pieces import Pieces
+from salvia.adapters.serving.pieces import LONGEST_ANSWER, Pieces
 from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError
 from salvia_container.serving import frames
 from salvia_container.serving.frames import Frame
@@ -87,7 +87,7 @@ class _Line(asyncio.Protocol):
     def __init__(self, lines: "list[_Line]") -> None:
         self._lines = lines
         self._loop = asyncio.get_running_loop()
-        self._reader = frames.Reader()
+        self._reader = frames.Reader(LONGEST_ANSWER)
         self._last = 0
         self.hello: asyncio.Future[tuple[int, int]] = self._loop.create_future()
         self.asked: dict[int, _Asked] = {}
@@ -144,15 +144,15 @@ class _Line(asyncio.Protocol):
         asked = self.asked.get(frame.request)
         if asked is None:
             raise frames.BadFrameError(f"an answer to {frame.request}, which was not asked")
-        if frame.kind == frames.BEGIN:
+        if frame.kind == frames.ANSWER and asked.pieces is None:
+            self._settle(asked, frame.head, frame.body)
+            self._done(frame.request, asked)
+        elif frame.kind == frames.BEGIN and asked.pieces is None:
             asked.pieces = Pieces(self.transport.pause_reading, self.transport.resume_reading)
             self._settle(asked, frame.head, asked.pieces)
         elif frame.kind == frames.PIECE and asked.pieces is not None:
             asked.pieces.feed(frame.body)
-        elif frame.kind == frames.ANSWER:
-            self._done(frame.request, asked)
-            self._settle(asked, frame.head, frame.body)
-        elif asked.pieces is not None:
+        elif frame.kind in {frames.END, frames.BROKEN} and asked.pieces is not None:
             self._done(frame.request, asked)
             asked.pieces.end(frame.body.decode("utf-8", "replace"))
         else:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from salvia.ports.serving import NoAnswerError
 
+LONGEST_ANSWER = 1 << 28  # bytes that a container may answer in one piece; it must not fill the server's memory
 HELD = 1 << 20  # bytes that wait for a reader before the source is paused
 
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import httptools
 
-from salvia.adapters.serving.pieces import Pieces
+from salvia.adapters.serving.pieces import LONGEST_ANSWER, Pieces
 from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError
 
 _OURS = {
@@ -141,8 +141,12 @@ class _Line(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         if self._pieces is not None:
             self._pieces.feed(body)
-        else:
-            self._body.append(body)
+            return
+        self._body.append(body)
+        self._size += len(body)
+        if self._size > LONGEST_ANSWER:
+            self._fail(f"the container's answer is longer than {LONGEST_ANSWER >> 20} MiB")
+            self.transport.abort()
 
     def on_message_complete(self) -> None:
         if self._status:
@@ -152,6 +156,7 @@ class _Line(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._headers = {}
         self._body = []
+        self._size = 0
         self._status = 0
         self._unbounded = False
         self._pieces = None
