@@ -27,11 +27,14 @@ def free_port() -> int:
 
 
 class Server:
-    """One `salvia up` on `data`, with `variables` in its environment. Started again, it has the same port."""
+    """One `salvia up` on `data`, with `variables` in its environment; without containers, unless these name a daemon.
+
+    Started again, it has the same port.
+    """
 
     def __init__(self, data: Path, port: int = 0, variables: Mapping[str, str] = MappingProxyType({})) -> None:
         self.data = data
-        self.environment = {**os.environ, **variables}
+        self.environment = {**os.environ, "SALVIA_CONTAINER_SOCKET": "none", **variables}
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None

@@ -20,8 +20,12 @@ from typing import Any
 
 import uvloop
 
+from salvia.adapters.compute.by_image import ByImage
+from salvia.adapters.compute.docker import Docker
 from salvia.adapters.compute.process import Process
 from salvia.adapters.credentials.stored import StoredCredentials
+from salvia.adapters.images.containers import ContainerImages
+from salvia.adapters.images.daemon import Daemon, find_socket
 from salvia.adapters.images.local import LocalImages
 from salvia.adapters.logs.store import FileLogStore
 from salvia.adapters.metrics.sqlite import SqliteMetrics
@@ -78,9 +82,7 @@ class Server:
         self.objects = _objects(settings, self.clock)
         self.logs = FileLogStore(settings.data / "logs", self.clock)
         self.metrics = SqliteMetrics(settings.data / "metrics.sqlite", self.logs.events)
-        self.images = LocalImages(settings.environments)
-        self.compute = Process(settings.data, self.images.find_environment)
-        self.images.on_ready(self.compute.warm)
+        self.images, self.compute = _engines(settings)
         self.serving = DialledServing(self.compute)
         self.world = World(
             settings=settings,
@@ -227,6 +229,18 @@ class Server:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _engines(settings: Settings) -> tuple[Any, Any]:
+    """Images and Compute: sandboxes, and containers too where a daemon can be asked."""
+    local = LocalImages(settings.environments)
+    process = Process(settings.data, local.find_environment)
+    local.on_ready(process.warm)
+    path = find_socket(settings.container_socket, os.environ)
+    if not path:
+        return local, process
+    daemon = Daemon(path)
+    return ContainerImages(local, daemon), ByImage(process, Docker(settings.data, daemon))
 
 
 def _objects(settings: Settings, clock: Clock) -> Any:

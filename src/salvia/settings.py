@@ -28,6 +28,9 @@ class Settings:
     objects_access_key: str = ""
     objects_secret_key: str = ""
     objects_region: str = "us-east-1"
+    container_socket: str = (
+        ""  # of Docker or Podman, for images that are not AWS's; empty: where one is; "none": no containers
+    )
     cors_origins: str = ""  # comma-separated origins that browsers may call from; empty: none
     describe_hold_seconds: float = 20.0  # how long Describe may wait for a job that an SDK waits for
     describe_hold_starting_seconds: float = 50.0  # ... that has not begun; SDKs give up on an answer after 60

@@ -66,7 +66,7 @@ def test_a_container_engine_is_found_by_its_socket(tmp_path: Path) -> None:
         listener.bind(str(tmp_path / "s"))
         listener.listen()
 
-        assert f"{tmp_path}/s answers" in doctor.containers({"DOCKER_HOST": f"unix://{tmp_path}/s"}).text
+        assert f"{tmp_path}/s answers" in doctor.containers(Settings(), {"DOCKER_HOST": f"unix://{tmp_path}/s"}).text
 
 
 def test_what_is_piped_is_plain_text(

@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from salvia.adapters.compute.process import groups
+from salvia.adapters.images.daemon import find_socket
 from salvia.cli import servers
 from salvia.settings import Settings
 from salvia_container.launch import kernel
@@ -55,7 +56,7 @@ def examine(settings: Settings, environment: Mapping[str, str], *, online: bool)
         disk("environments", settings.environments),
         namespaces(),
         memory_limits(settings.data),
-        containers(environment),
+        containers(settings, environment),
         java(),
     ]
     return [*found, packages(environment), server(settings)] if online else [*found, server(settings)]
@@ -125,16 +126,12 @@ def memory_limits(data: Path) -> Finding:
     )
 
 
-def containers(environment: Mapping[str, str]) -> Finding:
-    sockets = [
-        environment.get("DOCKER_HOST", "").removeprefix("unix://"),
-        "/var/run/docker.sock",
-        f"{environment.get('XDG_RUNTIME_DIR', '/run/user/0')}/podman/podman.sock",
-        "/run/podman/podman.sock",
-    ]
-    found = next((path for path in sockets if path and _connects(path)), "")
-    if found:
-        return Finding("containers", GOOD, f"{found} answers; this version runs AWS's own images, which need none")
+def containers(settings: Settings, environment: Mapping[str, str]) -> Finding:
+    path = find_socket(settings.container_socket, environment)
+    if path and _connects(path):
+        return Finding("containers", GOOD, f"{path} answers: images that are not AWS's own run there")
+    if path:
+        return Finding("containers", LACKING, f"{path} does not answer: only AWS's own images can run")
     return Finding("containers", GOOD, "neither Docker nor Podman answers; AWS's own images need none")
 
 

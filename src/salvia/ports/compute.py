@@ -13,6 +13,7 @@ class RunSpec:
 
     `read_only` are paths below /opt/ml that the run may not write (input channels made of hard links).
     `hosts` maps host names to addresses, for /etc/hosts. `memory` is in bytes. `image` is what Images.resolve named.
+    A `command` that begins with "" follows the entry point of a real image; any other replaces it.
     """
 
     name: str

@@ -38,6 +38,10 @@ class LocalImages:
         self._buildings: dict[str, _Building] = {}
         self._on_ready: list[Callable[[str], None]] = []
 
+    def knows(self, uri: str) -> bool:
+        """Whether it is one of AWS's own images, runnable or not."""
+        return self._table.knows(uri)
+
     def resolve(self, uri: str) -> Image:
         row, parsed = self._table.find(uri)
         asked = row.version_asked(parsed)

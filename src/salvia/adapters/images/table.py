@@ -58,6 +58,12 @@ class Images:
         refused = tuple((re.compile(values["repository"]), values["why"]) for values in document.get("refused", ()))
         return cls(tuple(_row(values) for values in document["image"]), recipes, refused)
 
+    def knows(self, text: str) -> bool:
+        """Whether the repository is one that AWS publishes: what becomes of it is for `find` to say."""
+        uri = ImageUri.parse(text)
+        names = [row.repository for row in self.rows] + [repository for repository, _ in self.refused]
+        return uri.is_known_registry and any(name.fullmatch(uri.repository) for name in names)
+
     def find(self, text: str) -> tuple[Row, ImageUri]:
         """Raises UnknownImageError, in words for a FailureReason."""
         uri = ImageUri.parse(text)
@@ -71,7 +77,7 @@ class Images:
         known = [row.name for row in self.rows]
         raise UnknownImageError(
             f"no environment on this server can run the image {text!r}. Images that can run here: {', '.join(known)} "
-            "(of any AWS region and account). Use one of these, or ask for the image with a compute engine that runs containers."
+            "(of any AWS region and account). Use one of these, or let the server use Docker or Podman (container_socket)."
         )
 
 
