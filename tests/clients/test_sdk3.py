@@ -77,3 +77,35 @@ result = {"status": TrainingJob.get("core-1").training_job_status, "listed": lis
     )
 
     assert result == {"status": "Stopped", "listed": ["core-1"]}
+
+
+def test_a_trained_model_is_deployed_through_the_generated_resources(sdk3: Client) -> None:
+    result = sdk3.python(
+        TRAINER
+        + """
+from sagemaker.core.resources import Endpoint, EndpointConfig, Model
+from sagemaker.core.shapes import ContainerDefinition, ProductionVariant
+trainer = ModelTrainer(training_image=image, base_job_name="v3d", compute=Compute(instance_type="ml.m5.large", instance_count=1),
+    hyperparameters={"num_round": 40, "objective": "reg:squarederror"}, sagemaker_session=session)
+trainer.train(input_data_config=[InputData(channel_name="train", data_source=f"s3://{bucket}/v3/train.csv", content_type="text/csv")])
+job = trainer._latest_training_job
+job.refresh()
+data = job.model_artifacts.s3_model_artifacts
+model = Model.create(model_name="v3-model", execution_role_arn=get_execution_role(),
+    primary_container=ContainerDefinition(image=image, model_data_url=data))
+config = EndpointConfig.create(endpoint_config_name="v3-config", production_variants=[ProductionVariant(
+    variant_name="AllTraffic", model_name="v3-model", instance_type="ml.m5.large", initial_instance_count=1)])
+endpoint = Endpoint.create(endpoint_name="v3-endpoint", endpoint_config_name="v3-config")
+endpoint.wait_for_status("InService", poll=1)
+said = endpoint.invoke(body="4,1", content_type="text/csv")
+result = {"status": endpoint.endpoint_status, "said": float(said.body.read().decode())}
+endpoint.delete()
+config.delete()
+model.delete()
+result["gone"] = "v3-endpoint" not in [one.endpoint_name for one in Endpoint.get_all(status_equals="InService")]
+"""
+    )
+
+    assert result["status"] == "InService"
+    assert isinstance(result["said"], float)
+    assert result["gone"] is True

@@ -86,7 +86,9 @@ def deployed(estimator: Estimator, table: list[list[str]]) -> dict[str, object]:
         instance_type="ml.m5.large",
         serializer=CSVSerializer(),
         deserializer=CSVDeserializer(),
+        wait=False,  # the SDK would sleep for 30 seconds before it looks
     )
+    boto3.client("sagemaker").get_waiter("endpoint_in_service").wait(EndpointName=predictor.endpoint_name)
     seen["deploy"] = time.monotonic() - moment
     endpoint = boto3.client("sagemaker").describe_endpoint(EndpointName=predictor.endpoint_name)
     seen["in_service"] = (endpoint["LastModifiedTime"] - endpoint["CreationTime"]).total_seconds()
