@@ -20,12 +20,9 @@ from typing import Any
 
 import uvloop
 
-from salvia.adapters.compute.by_image import ByImage
-from salvia.adapters.compute.docker import Docker
 from salvia.adapters.compute.process import Process
 from salvia.adapters.credentials.stored import StoredCredentials
-from salvia.adapters.images.containers import ContainerImages
-from salvia.adapters.images.daemon import Daemon, find_socket
+from salvia.adapters.images.daemon_socket import find_socket
 from salvia.adapters.images.local import LocalImages
 from salvia.adapters.logs.store import FileLogStore
 from salvia.adapters.metrics.sqlite import SqliteMetrics
@@ -239,8 +236,9 @@ def _engines(settings: Settings) -> tuple[Any, Any]:
     path = find_socket(settings.container_socket, os.environ)
     if not path:
         return local, process
-    daemon = Daemon(path)
-    return ContainerImages(local, daemon), ByImage(process, Docker(settings.data, daemon))
+    by_image = importlib.import_module("salvia.adapters.compute.by_image")
+    images, compute = by_image.engines(settings.data, local, process, path)
+    return images, compute
 
 
 def _objects(settings: Settings, clock: Clock) -> Any:

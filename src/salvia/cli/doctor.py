@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from salvia.adapters.compute.process import groups
-from salvia.adapters.images.daemon import find_socket
+from salvia.adapters.images.daemon_socket import find_socket
 from salvia.cli import servers
 from salvia.settings import Settings
 from salvia_container.launch import kernel

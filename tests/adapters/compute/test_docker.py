@@ -12,7 +12,8 @@ import pytest
 from salvia.adapters.compute.by_image import ByImage
 from salvia.adapters.compute.docker import Docker
 from salvia.adapters.images.containers import ContainerImages
-from salvia.adapters.images.daemon import Daemon, DaemonError, Output, find_socket
+from salvia.adapters.images.daemon import Daemon, DaemonError, Output
+from salvia.adapters.images.daemon_socket import find_socket
 from salvia.adapters.images.local import LocalImages
 from salvia.ports.compute import RunSpec
 from salvia.ports.images import UnknownImageError

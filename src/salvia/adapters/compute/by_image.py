@@ -7,7 +7,9 @@ from pathlib import Path
 
 from salvia.adapters.compute.docker import Docker
 from salvia.adapters.compute.process import Process
-from salvia.adapters.images.containers import PREFIX
+from salvia.adapters.images.containers import PREFIX, ContainerImages
+from salvia.adapters.images.daemon import Daemon
+from salvia.adapters.images.local import LocalImages
 from salvia.ports.compute import Run, RunSpec
 
 
@@ -50,3 +52,9 @@ class ByImage:
 
     def _of(self, name: str) -> Process | Docker:
         return self._docker if self._docker.owns(name) else self._process
+
+
+def engines(data: Path, local: LocalImages, process: Process, path: str) -> tuple[ContainerImages, ByImage]:
+    """The images and the Compute of a server that has the daemon on the socket `path`."""
+    daemon = Daemon(path)
+    return ContainerImages(local, daemon), ByImage(process, Docker(data, daemon))

@@ -2,10 +2,7 @@
 
 import http.client
 import json
-import os
 import socket
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -30,23 +27,6 @@ class _Connection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
-
-
-def find_socket(chosen: str, environment: Mapping[str, str]) -> str:
-    """The path of a daemon's socket: `chosen`, else that of DOCKER_HOST, else a usual one that exists; "" for none."""
-    if chosen:
-        return "" if chosen == "none" else chosen.removeprefix("unix://")
-    host = environment.get("DOCKER_HOST", "")
-    if host.startswith("unix://"):
-        return host.removeprefix("unix://")
-    runtime = environment.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
-    usual = (
-        "/var/run/docker.sock",
-        f"{runtime}/docker.sock",
-        f"{runtime}/podman/podman.sock",
-        "/run/podman/podman.sock",
-    )
-    return next((path for path in usual if Path(path).is_socket() and os.access(path, os.W_OK)), "")
 
 
 class Daemon:
