@@ -1,5 +1,7 @@
 """Processing jobs through unmodified clients: boto3, and the processors of SDK v2 and v3."""
 
+import shutil
+
 import pytest
 
 from tests.clients.conftest import Client
@@ -164,3 +166,29 @@ result = {"listed": listed, "left": left, "gone": gone.replace(name, "X")}
         "left": "done",
         "gone": "Could not find requested job with name: X",
     }
+
+
+@pytest.mark.skipif(shutil.which("java") is None, reason="there is no Java on this machine")
+def test_a_pyspark_processor_of_sdk_v2_runs_spark(sdk2: Client) -> None:
+    result = sdk2.python(
+        V2
+        + """
+from sagemaker.spark.processing import PySparkProcessor
+pathlib.Path("app.py").write_text('''
+import sys
+from pyspark.sql import SparkSession
+spark = SparkSession.builder.appName("sum").getOrCreate()
+total = sum(int(word) for row in spark.read.text("/opt/ml/processing/input/data").collect() for word in row.value.split())
+open("/opt/ml/processing/output/total", "w").write(f"{total} {spark.conf.get('spark.sql.shuffle.partitions')}")
+''')
+processor = PySparkProcessor(framework_version="3.5", role=role, instance_count=1, instance_type="ml.m5.large", sagemaker_session=session)
+processor.run("app.py", inputs=inputs, outputs=outputs, logs=False,
+    configuration=[{"Classification": "spark-defaults", "Properties": {"spark.sql.shuffle.partitions": "3"}}])
+uri = processor.latest_job.describe()["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["S3Uri"]
+print()
+result = read(uri, "total")
+""",
+        timeout=400,
+    )
+
+    assert str(result) == "12 3"

@@ -27,6 +27,10 @@ _ETC = (
     "fonts",
     "gai.conf",
     "host.conf",
+    "java-11-openjdk",  # Debian keeps Java's security settings in here, and Java does not start without
+    "java-17-openjdk",
+    "java-21-openjdk",
+    "java-25-openjdk",
     "ld.so.cache",
     "ld.so.conf",
     "ld.so.conf.d",

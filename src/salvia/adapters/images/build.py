@@ -38,9 +38,11 @@ _COMPLAINT = 1500  # characters of uv's complaint that are passed on
 # AWS publishes these as sources only. Their one part in C would answer gethostname() with the name of the instance, which a
 # sandbox does by itself; so they are built with a compiler that does nothing, since a user's machine may have none, and a
 # module stands in for that part.
-_FROM_SOURCE = ("sagemaker-training", "sagemaker-inference")
+_FROM_SOURCE = ("sagemaker-training", "sagemaker-inference", "pyspark")
 _NO_COMPILER = {"CC": "true", "CXX": "true", "LDSHARED": "true"}
 _STANDS_IN = {"gethostname.py": '"""Host names here are those of the instances already: there is nothing to load."""\n'}
+# Commands of AWS's images that no package brings: by the package that they start, their name and the module that does it.
+_COMMANDS = {"pyspark": ("smspark-submit", "salvia_container.spark")}
 # Libraries that a user's requirements.txt does not replace: an old pin of one would fetch gigabytes, and break what depends on it.
 _KEPT = (
     "numpy",
@@ -134,6 +136,9 @@ def _fill(folder: Path, lock: str, say: Callable[[str], None]) -> None:
         _install(folder, "sources.txt", sources, "--no-build-isolation", "--no-cache", **_NO_COMPILER)
         for name, text in _STANDS_IN.items():
             _write(site / name, text)
+    for package, (command, module) in _COMMANDS.items():
+        if any(locked.startswith(f"{package}==") for locked in packages):
+            _write(folder / "bin" / command, f'#!/bin/sh\nexec python -m {module} "$@"\n', 0o755)
     if any(package.startswith("torch==") for package in packages):
         no_gpu.free(site)
     for package, other in _ALSO_KNOWN_AS.items():
@@ -160,10 +165,10 @@ def _name_too(site: Path, package: str, other: str) -> None:
         _write(folder / "INSTALLER", "salvia\n")
 
 
-def _write(file: Path, text: str) -> None:
+def _write(file: Path, text: str, mode: int = 0o644) -> None:
     """Readable by runs, which are other users, whatever the server's mask."""
     file.write_text(text, encoding="utf-8")
-    file.chmod(0o644)
+    file.chmod(mode)
 
 
 def _parted(lock: str) -> tuple[str, str]:
