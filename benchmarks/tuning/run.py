@@ -35,7 +35,7 @@ PACKAGES = {
     "optuna-TPE": ("optuna==5.0.0", "scipy"),
     "optuna-GP": ("optuna==5.0.0", "scipy", "torch==2.13.0"),
     "smac": ("smac==2.4.1",),
-    "syne-tune": ("syne-tune[basic]==0.16.0",),
+    "syne-tune": ("syne-tune[basic]==0.16.0", "huggingface_hub"),
 }
 Engine = Callable[[Problem, int, int], tuple[list[float], float]]
 
