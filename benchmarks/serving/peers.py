@@ -142,7 +142,7 @@ MMS = Peer(
         def handle(data, context):
             if not data:
                 return None
-            return [",".join(map(str, predict([each["body"].decode().split(",")]))) for each in data]
+            return [",".join(map(str, predict([each["body"].split(",")]))) for each in data]
         """),
         "store/model/MAR-INF/MANIFEST.json": '{"runtime": "python", "model": {"modelName": "model", "handler": "service:handle"}, '
         '"modelServerVersion": "1.0", "implementationVersion": "1.0", "specificationVersion": "1.0"}',
