@@ -86,3 +86,49 @@ result = {"rows": len(frame), "names": sorted(set(frame["metric_name"]))}
 
     assert result["names"] == ["train:rmse"]
     assert int(str(result["rows"])) >= 1
+
+
+def test_a_trained_estimator_is_deployed_asked_updated_and_deleted(sdk2: Client) -> None:
+    result = sdk2.python(
+        JOB
+        + """
+from sagemaker.serializers import CSVSerializer
+from sagemaker.deserializers import CSVDeserializer
+from sagemaker.model import Model
+from sagemaker.multidatamodel import MultiDataModel
+from sagemaker.predictor import Predictor
+from sagemaker.serverless import ServerlessInferenceConfig
+result = {}
+e = estimator(hyperparameters={"num_round": 40, "objective": "reg:squarederror"})
+e.fit({"train": train}, logs=False)
+how = {"serializer": CSVSerializer(), "deserializer": CSVDeserializer()}
+def ready(predictor):  # the SDK itself sleeps for 30 seconds before it looks
+    boto3.client("sagemaker").get_waiter("endpoint_in_service").wait(EndpointName=predictor.endpoint_name)
+    return predictor
+predictor = e.deploy(1, "ml.m5.large", **how)
+result["predicted"] = [round(float(v)) for line in predictor.predict([[4, 1], [5, 2]]) for v in line]
+predictor.update_endpoint(initial_instance_count=2, instance_type="ml.m5.large", wait=False)
+ready(predictor)
+result["updated"] = len(predictor.predict([[4, 1]]))
+predictor.delete_model()
+predictor.delete_endpoint()
+
+served = Model(image_uri=image, model_data=e.model_data, role=role, predictor_cls=Predictor, sagemaker_session=session)
+serverless = ready(served.deploy(serverless_inference_config=ServerlessInferenceConfig(2048, 5), wait=False, **how))
+result["serverless"] = len(serverless.predict([[4, 1]]))
+serverless.delete_endpoint()
+
+many = MultiDataModel(name="many", model_data_prefix=f"s3://{session.default_bucket()}/many", image_uri=image, role=role,
+    predictor_cls=Predictor, sagemaker_session=session)
+chosen = ready(many.deploy(1, "ml.m5.large", wait=False, **how))
+many.add_model(e.model_data, "a.tar.gz")
+result["listed"] = list(many.list_models())
+result["many"] = len(chosen.predict([[4, 1]], target_model="a.tar.gz"))
+chosen.delete_endpoint()
+print()  # after the SDK's own marks
+"""
+    )
+
+    assert result["updated"] == result["serverless"] == result["many"] == 1
+    assert [str(name).strip("/") for name in list(result["listed"])] == ["a.tar.gz"]  # type: ignore[call-overload]
+    assert len(list(result["predicted"])) == 2  # type: ignore[call-overload]
