@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from salvia.ports.compute import RunSpec
-from salvia.ports.credentials import Credential
 from salvia.ports.images import Image
 from salvia.ports.table import Record
-from salvia.resources.instances import Share
 from salvia.resources.world import World
 from salvia.services.sagemaker.runs import inside
 from salvia.services.sagemaker.runs.cluster import Host, addresses, resource_config
+from salvia.services.sagemaker.runs.instances import Instance
 
 LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
 NO_PROGRAM = (
@@ -74,35 +73,20 @@ def _downloaded(one: dict[str, Any]) -> dict[str, Any]:
     return one | {"S3Input": one["S3Input"] | {"S3DownloadMode": "StartOfJob"}}
 
 
-def run_of(
-    world: World,
-    job: Record,
-    image: Image,
-    hosts: list[Host],
-    host: Host,
-    share: Share,
-    log: Path,
-    linked: tuple[str, ...],
-    credential: Credential | None,
-) -> RunSpec:
-    """The run of one instance.
-
-    `share` is the instance's part of the machine, `linked` the paths below /opt/ml that it may not change. There is no
-    `credential` when the job is isolated.
-    """
+def run_of(world: World, job: Record, image: Image, instance: Instance) -> RunSpec:
     platform = inside.region_of(job) | {"PROCESSING_JOB_NAME": job.name, "PROCESSING_JOB_ARN": job.arn}
     asked: dict[str, str] = job.spec.get("Environment") or {}
     return RunSpec(
-        name=run_name(job, host),
+        name=run_name(job, instance.host),
         image=image.name,
         command=command(job, image),
-        log=log,
-        variables={**image.variables, **asked, **platform, **inside.access(world, credential)},
-        read_only=linked,
-        hostname=host.name,
-        hosts=addresses(hosts),
-        cpus=share.cpus,
-        memory=share.memory,
+        log=instance.log,
+        variables={**image.variables, **asked, **platform, **inside.access(world, instance.credential)},
+        read_only=instance.linked,
+        hostname=instance.host.name,
+        hosts=addresses(instance.hosts),
+        cpus=instance.share.cpus,
+        memory=instance.share.memory,
         isolated=isolated(job),
     )
 

@@ -13,9 +13,8 @@ from contextlib import suppress
 from typing import Any
 
 from salvia.base.arn import Scope
-from salvia.base.errors import ValidationError
 from salvia.model.shapes import ServiceModel
-from salvia.ports.compute import CannotLaunchError, Run
+from salvia.ports.compute import Run, RunSpec
 from salvia.ports.images import Image
 from salvia.ports.objects import NoSuchObjectError
 from salvia.ports.table import Record
@@ -26,18 +25,19 @@ from salvia.services.sagemaker.processing.request import admitted
 from salvia.services.sagemaker.runs import ending, inside
 from salvia.services.sagemaker.runs.access import Access
 from salvia.services.sagemaker.runs.artifacts import ArtifactError
-from salvia.services.sagemaker.runs.cluster import Host, hosts_of, part_of, whole_share
-from salvia.services.sagemaker.runs.job import AT_ONCE, FOLLOW, GRACE, SOON, Job
+from salvia.services.sagemaker.runs.cluster import Host, hosts_of, whole_share
+from salvia.services.sagemaker.runs.instances import Instance, InstancesJob
+from salvia.services.sagemaker.runs.job import AT_ONCE
 from salvia.services.sagemaker.runs.left import read_below
 from salvia.services.sagemaker.runs.mirror import Mirror
-from salvia.services.sagemaker.runs.places import ChannelError
 
 SEND_EVERY = 10.0  # seconds between looks for what goes up continuously
 _LONGEST_MESSAGE = 1024
 
 
-class ProcessingJob(Job):
+class ProcessingJob(InstancesJob):
     noun = "ProcessingJob"
+    log_group = container.LOG_GROUP
     end_member = "ProcessingEndTime"
     absent = ("ValidationException", "Could not find requested job with name: {name}")
     taken = "Job name must be unique within an AWS account and region, and a job with this name already exists ({arn})"
@@ -85,70 +85,27 @@ class ProcessingJob(Job):
             return await self.follow(job, hosts, begun)
         return await self.wind_up(job, hosts, begun)
 
-    async def begin(self, job: Record, image: Image, hosts: list[Host], missing: list[Host]) -> float | None:
-        share = await self.turn(job, [image])
-        if not isinstance(share, Share):
-            return share
-        try:
-            access = await Access.of(self.world, job.spec["RoleArn"], job.account, job.region)
-            linked = {host: await self.furnish(job, access, hosts, host) for host in missing}
-            if await self.overtaken(job):
-                return AT_ONCE
-            await self.launch(job, image, hosts, linked, share, access)
-        except ChannelError as error:
-            return self.finish(job, "Failed", reason=str(error))
-        except ValidationError as error:  # the role was changed or deleted since the job was created
-            return self.finish(job, "Failed", reason=f"ClientError: {error}")
-        except CannotLaunchError as error:
-            return self.finish(job, "Failed", reason=f"InternalServerError: {error}")
-        return AT_ONCE
+    def stream_of(self, job: Record, host: Host) -> str:
+        return container.stream_name(job, host)
+
+    def isolated(self, job: Record) -> bool:
+        return container.isolated(job)
+
+    def run_of(self, job: Record, image: Image, instance: Instance) -> RunSpec:
+        return container.run_of(self.world, job, image, instance)
 
     async def furnish(self, job: Record, access: Access, hosts: list[Host], host: Host) -> tuple[str, ...]:
-        """Everything that stands in an instance's /opt/ml before it starts. Returns the paths that must stay as they are.
-
-        Raises ChannelError.
-        """
         folder = self.world.compute.folder(container.run_name(job, host))
         container.write_configuration(job, folder, hosts, host)
         inside.copy_bundle(self.world.parts.get("ca_bundle"), folder)
         return tuple(await data.place(self.world.objects, access, job, folder, hosts, host))
 
-    async def launch(
-        self,
-        job: Record,
-        image: Image,
-        hosts: list[Host],
-        linked: dict[Host, tuple[str, ...]],
-        share: Share,
-        access: Access,
-    ) -> None:
-        """Launch the instances that `linked` names."""
-        credential = None
-        if not container.isolated(job):
-            seconds = job.spec["StoppingCondition"]["MaxRuntimeInSeconds"] + 2 * GRACE
-            credential = await self.world.credentials.issue(access.role, seconds)
-        for host, paths in linked.items():
-            log = await self.world.logs.open_file(
-                job.account, job.region, container.LOG_GROUP, container.stream_name(job, host)
-            )
-            part = part_of(share, host, len(hosts))
-            spec = container.run_of(self.world, job, image, hosts, host, part, log, paths, credential)
-            self.watch(job, spec.name)
-            await self.world.compute.launch(spec)
-
     async def follow(self, job: Record, hosts: list[Host], runs: list[Run]) -> float | None:
         started = min(run.started for run in runs)
         self.enter(job, "Processing", "Processing in progress", ProcessingStartTime=started)
-        for run in runs:
-            self.watch(job, run.name)
-        left = started + job.spec["StoppingCondition"]["MaxRuntimeInSeconds"] - self.world.clock.now()
-        failed = any(run.exit_code for run in runs)
-        if failed or left <= 0 or job.wanted == "stopped":
-            for run in runs:
-                if run.exit_code is None:
-                    await self.world.compute.stop(run.name, GRACE if not failed else GRACE / 12)
+        again = await self.stop_when_due(job, runs)
         await self.send(job, runs)
-        return min(FOLLOW, max(left, SOON)) if left > 0 else FOLLOW
+        return again
 
     async def wind_up(self, job: Record, hosts: list[Host], runs: list[Run]) -> float | None:
         started = min(run.started for run in runs)

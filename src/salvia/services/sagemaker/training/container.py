@@ -12,11 +12,11 @@ from salvia.ports.compute import RunSpec
 from salvia.ports.credentials import Credential
 from salvia.ports.images import Image
 from salvia.ports.table import Record
-from salvia.resources.instances import Share
 from salvia.resources.world import World
 from salvia.services.sagemaker.runs import inside
 from salvia.services.sagemaker.runs.channels import input_data_config
 from salvia.services.sagemaker.runs.cluster import Host, addresses, resource_config
+from salvia.services.sagemaker.runs.instances import Instance
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 NO_PROGRAM = (
@@ -59,33 +59,18 @@ def write_configuration(job: Record, folder: Path, hosts: list[Host], host: Host
     inside.write_metadata(folder, job, spec["RoleArn"])
 
 
-def run_of(
-    world: World,
-    job: Record,
-    image: Image,
-    hosts: list[Host],
-    host: Host,
-    share: Share,
-    log: Path,
-    linked: tuple[str, ...],
-    credential: Credential | None,
-) -> RunSpec:
-    """The run of one instance.
-
-    `share` is the instance's part of the machine, `linked` the paths below /opt/ml that it may not change. There is no
-    `credential` when the job is isolated.
-    """
+def run_of(world: World, job: Record, image: Image, instance: Instance) -> RunSpec:
     return RunSpec(
-        name=run_name(job, host),
+        name=run_name(job, instance.host),
         image=image.name,
         command=_command(job.spec["AlgorithmSpecification"], image),
-        log=log,
-        variables=_variables(world, job, image, host, credential),
-        read_only=linked,
-        hostname=host.name,
-        hosts=addresses(hosts),
-        cpus=share.cpus,
-        memory=share.memory,
+        log=instance.log,
+        variables=_variables(world, job, image, instance.host, instance.credential),
+        read_only=instance.linked,
+        hostname=instance.host.name,
+        hosts=addresses(instance.hosts),
+        cpus=instance.share.cpus,
+        memory=instance.share.memory,
         isolated=job.spec["EnableNetworkIsolation"],
     )
 

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from salvia.base.arn import Scope
-from salvia.base.errors import ValidationError
 from salvia.model.shapes import ServiceModel
-from salvia.ports.compute import CannotLaunchError, Run
+from salvia.ports.compute import Run, RunSpec
 from salvia.ports.images import Image
 from salvia.ports.objects import NoSuchObjectError
 from salvia.ports.table import Record
@@ -25,10 +24,10 @@ from salvia.resources.world import World
 from salvia.services.sagemaker.runs import channels, ending, inside, pipes
 from salvia.services.sagemaker.runs.access import Access
 from salvia.services.sagemaker.runs.artifacts import ArtifactError
-from salvia.services.sagemaker.runs.cluster import Host, hosts_of, part_of, whole_share
-from salvia.services.sagemaker.runs.job import AT_ONCE, FOLLOW, GRACE, SOON, Job
+from salvia.services.sagemaker.runs.cluster import Host, hosts_of, whole_share
+from salvia.services.sagemaker.runs.instances import Instance, InstancesJob
+from salvia.services.sagemaker.runs.job import AT_ONCE
 from salvia.services.sagemaker.runs.mirror import Mirror
-from salvia.services.sagemaker.runs.places import ChannelError
 from salvia.services.sagemaker.training import container
 from salvia.services.sagemaker.training.artifacts import checkpoints, model_uri, upload_model, upload_output
 from salvia.services.sagemaker.training.metrics import scrape
@@ -37,8 +36,9 @@ from salvia.services.sagemaker.training.request import admitted
 CHECKPOINT_EVERY = 30.0
 
 
-class TrainingJob(Job):
+class TrainingJob(InstancesJob):
     noun = "TrainingJob"
+    log_group = container.LOG_GROUP
     end_member = "TrainingEndTime"
     recorded = frozenset({"Update"})  # profiler, remote debugging and warm pools have no effect here
     absent = ("ValidationException", "Requested resource not found.")
@@ -104,29 +104,16 @@ class TrainingJob(Job):
             return await self.follow(job, image, hosts, begun)
         return await self.wind_up(job, image, hosts, begun)
 
-    async def begin(self, job: Record, image: Image, hosts: list[Host], missing: list[Host]) -> float | None:
-        share = await self.turn(job, [image])
-        if not isinstance(share, Share):
-            return share
-        try:
-            access = await Access.of(self.world, job.spec["RoleArn"], job.account, job.region)
-            linked = {host: await self.furnish(job, access, hosts, host) for host in missing}
-            if await self.overtaken(job):
-                return AT_ONCE
-            await self.launch(job, image, hosts, linked, share, access)
-        except ChannelError as error:
-            return self.finish(job, "Failed", reason=str(error))
-        except ValidationError as error:  # the role was changed or deleted since the job was created
-            return self.finish(job, "Failed", reason=f"ClientError: {error}")
-        except CannotLaunchError as error:
-            return self.finish(job, "Failed", reason=f"InternalServerError: {error}")
-        return AT_ONCE
+    def stream_of(self, job: Record, host: Host) -> str:
+        return container.stream_name(job, host)
+
+    def isolated(self, job: Record) -> bool:
+        return job.spec["EnableNetworkIsolation"] is True
+
+    def run_of(self, job: Record, image: Image, instance: Instance) -> RunSpec:
+        return container.run_of(self.world, job, image, instance)
 
     async def furnish(self, job: Record, access: Access, hosts: list[Host], host: Host) -> tuple[str, ...]:
-        """Everything that stands in an instance's /opt/ml before it starts. Returns the paths that must stay as they are.
-
-        Raises ChannelError.
-        """
         folder = self.world.compute.folder(container.run_name(job, host))
         container.write_configuration(job, folder, hosts, host)
         inside.copy_bundle(self.world.parts.get("ca_bundle"), folder)
@@ -156,43 +143,13 @@ class TrainingJob(Job):
         copied = channels.COPIED if mode == "File" else -1  # FastFile is a view, however small
         return await channels.place(objects, channel, items, folder, copied=copied)
 
-    async def launch(
-        self,
-        job: Record,
-        image: Image,
-        hosts: list[Host],
-        linked: dict[Host, tuple[str, ...]],
-        share: Share,
-        access: Access,
-    ) -> None:
-        """Launch the instances that `linked` names."""
-        credential = None
-        if not job.spec["EnableNetworkIsolation"]:
-            seconds = job.spec["StoppingCondition"]["MaxRuntimeInSeconds"] + 2 * GRACE
-            credential = await self.world.credentials.issue(access.role, seconds)
-        for host, paths in linked.items():
-            log = await self.world.logs.open_file(
-                job.account, job.region, container.LOG_GROUP, container.stream_name(job, host)
-            )
-            part = part_of(share, host, len(hosts))
-            spec = container.run_of(self.world, job, image, hosts, host, part, log, paths, credential)
-            self.watch(job, spec.name)
-            await self.world.compute.launch(spec)
-
     async def follow(self, job: Record, image: Image, hosts: list[Host], runs: list[Run]) -> float | None:
         started = min(run.started for run in runs)
         self.enter(job, "Training", self.training_message(image, hosts), TrainingStartTime=started)
-        for run in runs:
-            self.watch(job, run.name)
-        left = started + job.spec["StoppingCondition"]["MaxRuntimeInSeconds"] - self.world.clock.now()
-        failed = any(run.exit_code for run in runs)
-        if failed or left <= 0 or job.wanted == "stopped":
-            for run in runs:
-                if run.exit_code is None:
-                    await self.world.compute.stop(run.name, GRACE if not failed else GRACE / 12)
+        again = await self.stop_when_due(job, runs)
         job.status["FinalMetricDataList"] = await scrape(self.world, job, image, hosts)
         await self.send_checkpoints(job, hosts, every=CHECKPOINT_EVERY)
-        return min(FOLLOW, max(left, SOON)) if left > 0 else FOLLOW
+        return again
 
     async def wind_up(self, job: Record, image: Image, hosts: list[Host], runs: list[Run]) -> float | None:
         started, ended = min(run.started for run in runs), max(run.ended or run.started for run in runs)
