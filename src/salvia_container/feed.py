@@ -59,11 +59,11 @@ def make_fifo(data: Path, channel: str, epoch: int) -> None:
         os.mkfifo(data / f"{channel}_{epoch}", 0o600)
 
 
-def feed(plan_file: Path, data: Path, epochs: Iterable[int] = itertools.count()) -> None:
+def feed(plan_file: Path, data: Path, epochs: Iterable[int] | None = None) -> None:
     """Writes epoch after epoch into FIFOs in `data`, as fast as they are read. Raises UnreadableError."""
     plan = Plan(**json.loads(plan_file.read_text(encoding="utf-8")))
     objects = plan_file.with_suffix("")
-    for epoch in epochs:
+    for epoch in itertools.count() if epochs is None else epochs:
         make_fifo(data, plan.channel, epoch)
         fifo = data / f"{plan.channel}_{epoch}"
         with contextlib.suppress(BrokenPipeError), fifo.open("wb") as pipe:  # waits for a reader

@@ -117,12 +117,13 @@ class Bench:
                 self.tried(service, name, **self.right(service, name))
 
     def _settle(self, name: str) -> None:
-        """Wait until a job that cannot run has failed, so that it may be deleted."""
-        for _ in range(100):
-            job = self.tried("sagemaker", "DescribeTrainingJob", TrainingJobName=name)
-            if job is None or job["TrainingJobStatus"] != "InProgress":
-                return
-            time.sleep(0.05)
+        """Wait until the jobs that cannot run have failed, so that they may be deleted."""
+        for noun in ("TrainingJob", "ProcessingJob", "HyperParameterTuningJob"):
+            for _ in range(200):
+                job = self.tried("sagemaker", f"Describe{noun}", **{f"{noun}Name": name})
+                if job is None or job[f"{noun}Status"] != "InProgress":
+                    break
+                time.sleep(0.05)
 
     def _ensure_s3(self) -> None:
         for bucket in ("drawn", "drawn-locked"):
