@@ -11,12 +11,11 @@ A tuning job's life is a list of situations, each decided from its training jobs
 
 from collections.abc import Sequence
 from contextlib import suppress
-from math import prod
 from typing import Any
 
 from salvia.base.arn import Scope
 from salvia.base.call import Call
-from salvia.base.errors import AwsError, InUse, ValidationError
+from salvia.base.errors import AwsError, InUse
 from salvia.ports.surrogate import Surrogate
 from salvia.ports.table import Record
 from salvia.resources.kind import Resource, halt
@@ -93,7 +92,7 @@ class HyperParameterTuningJob(Resource):
         trials = await observe(self.world, tuning, config["Strategy"], definitions, series=stops)
         await self.tell(tuning, definitions, trials)
         running = [trial for trial in trials if trial.running]
-        most = _most(config, definitions)
+        most = config["ResourceLimits"].get("MaxNumberOfTrainingJobs")  # None: as many as the time allows
         seconds = self.world.clock.now() - tuning.created
         dimensions = max(len(definition.ranges) for definition in definitions)
         if tuning.wanted == "stopped" or enough(config, trials, seconds, dimensions):
@@ -108,7 +107,7 @@ class HyperParameterTuningJob(Resource):
             return FOLLOW  # what runs may still come to something; nothing more is begun
         try:
             await self.launch(tuning, definitions, trials, most)
-        except (ValidationError, AwsError) as error:
+        except AwsError as error:
             if running:
                 return FOLLOW
             return self.finish(tuning, "Failed", f"ClientError: {error.message}")
@@ -228,14 +227,6 @@ class HyperParameterTuningJob(Resource):
             shares = await surrogate.importance(known)
             found[definition.name] = dict(zip((each.name for each in definition.ranges), shares, strict=True))
         return found
-
-
-def _most(config: dict[str, Any], definitions: Sequence[Definition]) -> int | None:
-    """How many training jobs there may be; None for as many as the time allows."""
-    most: int | None = config["ResourceLimits"].get("MaxNumberOfTrainingJobs")
-    if config["Strategy"] == "Grid":
-        return sum(prod(len(each.values) for each in definition.ranges) for definition in definitions)
-    return most
 
 
 def _seed(tuning: Record, definition: int) -> int:
