@@ -15,7 +15,7 @@ import signal
 import struct
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -59,8 +59,13 @@ def make_fifo(data: Path, channel: str, epoch: int) -> None:
         os.mkfifo(data / f"{channel}_{epoch}", 0o600)
 
 
-def feed(plan_file: Path, data: Path, epochs: Iterable[int] | None = None) -> None:
-    """Writes epoch after epoch into FIFOs in `data`, as fast as they are read. Raises UnreadableError."""
+def feed(
+    plan_file: Path, data: Path, epochs: Iterable[int] | None = None, unreadable: Callable[[str], None] = lambda _: None
+) -> None:
+    """Writes epoch after epoch into FIFOs in `data`, as fast as they are read. Raises UnreadableError.
+
+    `unreadable` is told of that error first, while the FIFO is still open: its reader has seen no end yet.
+    """
     plan = Plan(**json.loads(plan_file.read_text(encoding="utf-8")))
     objects = plan_file.with_suffix("")
     for epoch in itertools.count() if epochs is None else epochs:
@@ -70,8 +75,13 @@ def feed(plan_file: Path, data: Path, epochs: Iterable[int] | None = None) -> No
             make_fifo(data, plan.channel, epoch + 1)
             with contextlib.suppress(OSError):
                 fcntl.fcntl(pipe, _SET_PIPE_SIZE, _BLOCK)
-            for piece in plan.epoch(epoch):
-                _write(plan, objects, piece, pipe)
+            try:
+                for piece in plan.epoch(epoch):
+                    _write(plan, objects, piece, pipe)
+            except UnreadableError as error:
+                pipe.flush()
+                unreadable(str(error))
+                raise
         fifo.unlink(missing_ok=True)  # to open it again would wait for ever
 
 
@@ -108,15 +118,16 @@ def feed_run(plan_file: str, ml: str, user: int) -> None:
 
     A pipe that only ended early would look like a smaller channel.
     """
-    try:
-        feed(Path(plan_file), Path(ml, "input/data"))
-    except UnreadableError as error:
-        channel = Path(plan_file).stem
-        reason = f"ClientError: Data download failed: channel {channel}: {error}"
+
+    def end(error: str) -> None:
+        reason = f"ClientError: Data download failed: channel {Path(plan_file).stem}: {error}"
         print(f"salvia: {reason}", file=sys.stderr, flush=True)
         failure = Path(ml, "output/failure")
         failure.parent.mkdir(parents=True, exist_ok=True)
         failure.write_text(reason, encoding="utf-8")
-        for end in (os.killpg, os.kill):  # its children too, where it has begun
+        for kill in (os.killpg, os.kill):  # its children too, where it has begun
             with contextlib.suppress(OSError):
-                end(user, signal.SIGKILL)
+                kill(user, signal.SIGKILL)
+
+    with contextlib.suppress(UnreadableError):
+        feed(Path(plan_file), Path(ml, "input/data"), unreadable=end)
