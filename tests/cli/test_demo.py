@@ -18,6 +18,8 @@ def test_the_report_names_the_error_and_every_time_beside_awss(capsys: pytest.Ca
         "in_service": 0.81,
         "invoke": 0.0021,
         "served_rmse": 2.191,
+        "transform": 0.52,
+        "transformed_rmse": 2.191,
         "delete": 0.2,
         "bytes": 30_000,
         "files": ["xgboost-model"],
@@ -31,6 +33,7 @@ def test_the_report_names_the_error_and_every_time_beside_awss(capsys: pytest.Ca
     assert "Create to first line of log 0.05 s 178 s" in shown
     assert "Create to endpoint InService 0.81 s 240 s" in shown
     assert "one invocation 2.1 ms" in shown
+    assert "the whole batch transform job 0.52 s 313 s" in shown
     assert "The model, 30 kB with xgboost-model: s3://bucket/model.tar.gz" in shown
 
 

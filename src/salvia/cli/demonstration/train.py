@@ -1,4 +1,5 @@
-"""What any SageMaker user writes: the unmodified SDK uploads data, trains built-in XGBoost, fetches the model and deploys it.
+"""What any SageMaker user writes: the unmodified SDK uploads data, trains built-in XGBoost, fetches the model,
+scores a file with it, deploys it and deletes it.
 
 Nothing here knows of Salvia. Run against AWS it would do the same; the environment variables decide where it goes.
 Usage: train.py FOLDER REPORT, where FOLDER holds abalone.csv. Writes what it saw to REPORT as JSON.
@@ -7,6 +8,7 @@ Usage: train.py FOLDER REPORT, where FOLDER holds abalone.csv. Writes what it sa
 import csv
 import io
 import json
+import math
 import random
 import statistics
 import sys
@@ -73,8 +75,29 @@ def main(folder: Path, report: Path) -> None:
     seen["bytes"] = len(artefact)
     seen["to_first_line"] = first_line(job) - job["CreationTime"].timestamp()
     seen["whole_job"] = (job["TrainingEndTime"] - job["CreationTime"]).total_seconds()
+    seen |= transformed(estimator, validation)
     seen |= deployed(estimator, validation)
     report.write_text(json.dumps(seen))
+
+
+def transformed(estimator: Estimator, table: list[list[str]]) -> dict[str, object]:
+    """A batch transform job scores the table as a file in S3."""
+    session = estimator.sagemaker_session
+    text = "\n".join(",".join(row[1:]) for row in table)
+    uri = session.upload_string_as_file_body(text, session.default_bucket(), "abalone/batch/rows.csv")
+    transformer = estimator.transformer(1, "ml.m5.large", strategy="MultiRecord", assemble_with="Line")
+    transformer.transform(uri, content_type="text/csv", split_type="Line", wait=False)  # the SDK would sleep
+    name = transformer.latest_transform_job.name
+    sagemaker_client = session.sagemaker_client
+    sagemaker_client.get_waiter("transform_job_completed_or_stopped").wait(TransformJobName=name)
+    job = sagemaker_client.describe_transform_job(TransformJobName=name)
+    bucket, _, prefix = transformer.output_path.removeprefix("s3://").partition("/")
+    scored = session.read_s3_file(bucket, f"{prefix}/rows.csv.out").split()
+    transformer.delete_model()
+    return {
+        "transform": (job["TransformEndTime"] - job["CreationTime"]).total_seconds(),
+        "transformed_rmse": error_of(scored, table),
+    }
 
 
 def deployed(estimator: Estimator, table: list[list[str]]) -> dict[str, object]:
@@ -99,15 +122,21 @@ def deployed(estimator: Estimator, table: list[list[str]]) -> dict[str, object]:
         predictor.predict([row[1:]])
         times.append(time.monotonic() - moment)
     seen["invoke"] = statistics.median(times)
-    said = [float(value) for line in predictor.predict([row[1:] for row in table]) for value in line]
-    errors = [(told - float(row[0])) ** 2 for told, row in zip(said, table, strict=True)]
-    seen["served_rmse"] = statistics.fmean(errors) ** 0.5
+    said = predictor.predict([row[1:] for row in table])
+    seen["served_rmse"] = error_of([value for line in said for value in line], table)
 
     moment = time.monotonic()
     predictor.delete_model()
     predictor.delete_endpoint(delete_endpoint_config=True)
     seen["delete"] = time.monotonic() - moment
     return seen
+
+
+def error_of(said: list[str], table: list[list[str]]) -> float:
+    """The root of the mean squared error of what a model said of each row."""
+    return math.sqrt(
+        statistics.fmean((float(told) - float(row[0])) ** 2 for told, row in zip(said, table, strict=True))
+    )
 
 
 def rows(path: Path) -> list[list[str]]:
