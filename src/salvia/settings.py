@@ -39,6 +39,10 @@ class Settings:
     invocation_bytes: int = 6 << 20  # the largest body of InvokeEndpoint
     serverless_invocation_bytes: int = 4 << 20  # ... of a serverless endpoint
     serverless_idle_seconds: float = 300.0  # without a request, until a serverless endpoint's container is put away
+    metric_seconds: float = 5.0  # how often what was counted of invocations becomes metrics
+    alarm_minute_seconds: float = (
+        60.0  # how long a minute of an alarm's Period lasts: less to see in seconds what it does
+    )
     capture_seconds: float = 15.0  # how long captured data waits before it becomes an object
     route_seconds: float = 1.0  # how long a server may send requests by what another has changed meanwhile
     log_level: str = "warning"

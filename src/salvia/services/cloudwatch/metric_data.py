@@ -1,8 +1,10 @@
 """GetMetricData: many metrics and expressions over them, as series."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
+from salvia.base.arn import Scope
 from salvia.base.call import Call
 from salvia.base.errors import ValidationError
 from salvia.resources.world import World
@@ -21,7 +23,11 @@ _ID = re.compile(r"[a-z][a-zA-Z0-9_]*")
 async def get_metric_data(world: World, call: Call) -> dict[str, Any]:
     params = call.params
     queries = {query["Id"]: query for query in params["MetricDataQueries"]}
-    _check(params, queries)
+    if len(queries) < len(params["MetricDataQueries"]):
+        raise ValidationError("The values of Id must be different.")
+    check(queries)
+    if params["StartTime"] >= params["EndTime"]:
+        raise ValidationError("The parameter StartTime must be less than the parameter EndTime.")
     most = params.get("MaxDatapoints", _MOST_POINTS)
     if not 0 < most <= _MOST_POINTS:
         raise InvalidValue(f"The parameter MaxDatapoints must be between 1 and {_MOST_POINTS}.")
@@ -30,21 +36,26 @@ async def get_metric_data(world: World, call: Call) -> dict[str, Any]:
         raise InvalidValue("The value for parameter NextToken is invalid.")
     results = [
         _result(query, value, ascending=params.get("ScanBy") == "TimestampAscending")
-        for query, value in (await _values(world, call, queries)).values()
+        for query, value in (
+            await values(world, Scope(call.account, call.region), queries, params["StartTime"], params["EndTime"])
+        ).values()
         if query.get("ReturnData", True)
     ]
     return _page(results, int(token), most)
 
 
-async def _values(
-    world: World, call: Call, queries: dict[str, dict[str, Any]]
+async def values(
+    world: World, scope: Scope, queries: Mapping[str, dict[str, Any]], start: float, end: float
 ) -> dict[str, tuple[dict[str, Any], Series]]:
-    """Each query's series; an expression after those that it names."""
+    """Each query's series from `start` to `end`, in seconds since the epoch; an expression after those that it names.
+
+    Raises an AwsError for what cannot be computed.
+    """
     found: dict[str, Value] = {}
     waiting: dict[str, Expression] = {}
     for name, query in queries.items():
         if "MetricStat" in query:
-            found[name] = await _series(world, call, query["MetricStat"])
+            found[name] = await _series(world, scope, query["MetricStat"], start, end)
         else:
             waiting[name] = Expression(query["Expression"])
     metrics = {name: value for name, value in found.items() if isinstance(value, Series)}
@@ -59,30 +70,27 @@ async def _values(
     return {name: (query, _as_series(name, found[name])) for name, query in queries.items()}
 
 
-async def _series(world: World, call: Call, wanted: dict[str, Any]) -> Series:
+async def _series(world: World, scope: Scope, wanted: dict[str, Any], start: float, end: float) -> Series:
     metric, period = wanted["Metric"], checked_period(wanted["Period"])
     if not metric.get("Namespace") or not metric.get("MetricName"):
         raise ValidationError("A Metric needs a Namespace and a MetricName.")
     compute = statistic(wanted["Stat"])
-    start = rounded_start(call.params["StartTime"], period, world.clock.now())
-    if (call.params["EndTime"] - start) / period > _MOST_POINTS:
+    start = rounded_start(start, period, world.clock.now())
+    if (end - start) / period > _MOST_POINTS:
         raise ValidationError(
             f"A series has at most {_MOST_POINTS} data points: make the time shorter or the period longer."
         )
-    key = metric_key(call, metric["Namespace"], metric["MetricName"], metric.get("Dimensions", ()))
-    observations = await metric_data(world).observations(key, start, call.params["EndTime"])
+    key = metric_key(scope, metric["Namespace"], metric["MetricName"], metric.get("Dimensions", ()))
+    observations = await metric_data(world).observations(key, start, end)
     same = [each for each in observations if wanted.get("Unit") in {None, each.unit}]
     points = {time: compute(found) for time, found in by_period(same, start, period).items()}
     return Series({time: value for time, value in points.items() if value is not None}, period, start)
 
 
-def _check(params: dict[str, Any], queries: dict[str, dict[str, Any]]) -> None:
-    if len(queries) < len(params["MetricDataQueries"]):
-        raise ValidationError("The values of Id must be different.")
+def check(queries: Mapping[str, dict[str, Any]]) -> None:
+    """Raises ValidationError for queries, by Id, that are not well formed."""
     if len(queries) > _MOST_QUERIES:
         raise ValidationError(f"The collection MetricDataQueries must not have a size greater than {_MOST_QUERIES}.")
-    if params["StartTime"] >= params["EndTime"]:
-        raise ValidationError("The parameter StartTime must be less than the parameter EndTime.")
     for name, query in queries.items():
         if not _ID.fullmatch(name):
             raise ValidationError(f"The value {name} for parameter Id is not a small letter, then letters and digits.")

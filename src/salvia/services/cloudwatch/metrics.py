@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
+from salvia.base.arn import Scope
 from salvia.base.call import Call
 from salvia.base.errors import Unsupported
 from salvia.ports.metrics import MetricData, MetricKey, Observation
@@ -19,9 +20,9 @@ def metric_data(world: World) -> MetricData:
     return cast(MetricData, world.parts["metric_data"])
 
 
-def metric_key(call: Call, namespace: str, name: str, dimensions: Sequence[dict[str, str]]) -> MetricKey:
+def metric_key(scope: Scope | Call, namespace: str, name: str, dimensions: Sequence[dict[str, str]]) -> MetricKey:
     pairs = tuple(sorted((each["Name"], each["Value"]) for each in dimensions))
-    return MetricKey(call.account, call.region, namespace, name, pairs)
+    return MetricKey(scope.account, scope.region, namespace, name, pairs)
 
 
 async def put_metric_data(world: World, call: Call) -> dict[str, Any]:

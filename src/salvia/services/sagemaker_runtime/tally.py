@@ -1,4 +1,4 @@
-"""What CloudWatch is told of invocations: counted in memory, written every few seconds.
+"""What CloudWatch is told of invocations: counted in memory, written every few seconds. What was counted since is lost by a kill.
 
 Source: "Amazon SageMaker endpoint invocation metrics" in the SageMaker documentation (namespace AWS/SageMaker).
 """
@@ -13,7 +13,6 @@ from salvia.resources.fleet import Key
 from salvia.resources.world import World
 
 NAMESPACE = "AWS/SageMaker"
-EVERY = 5.0  # seconds; what was counted since is lost by a kill
 _FINENESS = 20  # classes of latency for each factor of e: values in one differ by 5 % at most
 
 _Latencies = dict[int, list[float]]  # class -> count, sum
@@ -106,6 +105,6 @@ class Tallies:
             await self._world.parts["metric_data"].record(rows)
 
     async def _write_later(self) -> None:
-        await asyncio.sleep(EVERY)
+        await asyncio.sleep(self._world.settings.metric_seconds)
         self._writing = None
         await self.write()

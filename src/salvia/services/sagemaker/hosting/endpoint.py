@@ -19,8 +19,8 @@ from salvia.ports.table import Record
 from salvia.resources.fleet import Key, Route
 from salvia.resources.kind import Answer, Resource
 from salvia.resources.world import World
+from salvia.services.sagemaker.hosting import alarms, shifting
 from salvia.services.sagemaker.hosting import plan as plans
-from salvia.services.sagemaker.hosting import shifting
 from salvia.services.sagemaker.hosting.instances import Instances, seats_of
 from salvia.services.sagemaker.hosting.routes import route_of
 from salvia.services.sagemaker.hosting.shown import shown_of, status_of
@@ -57,15 +57,15 @@ class Endpoint(Resource):
     # ------------------------------------------------------------- what the API asks
 
     async def admit(self, request: dict[str, Any], scope: Scope) -> dict[str, Any]:
-        shifting.check(request.get("DeploymentConfig"))
+        await self.check_deployment(request, scope)
         wish = await plans.drawn_up(self.world, scope, request["EndpointConfigName"], 1)
         return request | {"_wish": wish}
 
     async def amend(self, record: Record, request: dict[str, Any]) -> None:
-        shifting.check(request.get("DeploymentConfig"))
+        scope = Scope(record.account, record.region)
+        await self.check_deployment(request, scope)
         self.check_idle(record)
         last = record.spec["_wish"]
-        scope = Scope(record.account, record.region)
         wish = await plans.drawn_up(self.world, scope, request["EndpointConfigName"], last["generation"] + 1)
         if request.get("RetainDeploymentConfig"):
             wish["deployment"] = record.spec.get("DeploymentConfig")
@@ -77,6 +77,10 @@ class Endpoint(Resource):
         capacities = record.spec.get("_capacities", {})
         record.spec["_capacities"] = {live: capacities.get(live, {}), str(wish["generation"]): kept}
         record.spec |= {"_wish": wish, "DeploymentConfig": wish["deployment"]}
+
+    async def check_deployment(self, request: dict[str, Any], scope: Scope) -> None:
+        shifting.check(request.get("DeploymentConfig"))
+        await alarms.check(self.world, scope, request.get("DeploymentConfig"))
 
     def check_idle(self, record: Record) -> None:
         """Raises ValidationError while another change is under way, or when there is nothing left to change."""
@@ -152,6 +156,12 @@ class Endpoint(Resource):
             return AT_ONCE
         if not found.failed and now - endpoint.status["_began"] > shifting.longest(wish.get("deployment")):
             found.failed = "The deployment took longer than its MaximumExecutionTimeoutInSeconds."
+        if live and not found.failed and alarms.names_of(wish.get("deployment")):
+            raised = await alarms.raised(self.world, endpoint, wish["deployment"])
+            found.failed = (
+                f"One or more alarms are in ALARM state: [{', '.join(raised)}]. Rolled back." if raised else ""
+            )
+            found.soon(alarms.LOOK_EVERY)
         if found.failed:
             return self.give_up(endpoint, found.failed)
         if found.pending and "_shift" not in endpoint.status:
@@ -165,13 +175,17 @@ class Endpoint(Resource):
         instances = sum(1 for _ in seats_of(endpoint, wish))
         deployment = wish.get("deployment") if live else None
         share, change = shifting.share_at(deployment, instances, now - begun["since"])
-        if change is not None:
+        bake = shifting.termination_wait(deployment)
+        if change is None and alarms.names_of(deployment):  # the old fleet is there to come back to while alarms watch
+            change = begun.setdefault("shifted", now) + bake - now
+            bake = 0.0
+        if change is not None and change > 0:
             begun["share"] = share
             return min(again, change)
         for name in ("_shift", "_began", "_message", "FailureReason"):
             endpoint.status.pop(name, None)
         if live:
-            self.instances.leave(endpoint, list(seats_of(endpoint, live)), shifting.termination_wait(deployment))
+            self.instances.leave(endpoint, list(seats_of(endpoint, live)), bake)
             endpoint.status["_fleets"].pop(str(live["generation"]), None)
         endpoint.status["_plan"] = wish
         endpoint.state = "InService"

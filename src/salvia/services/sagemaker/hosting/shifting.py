@@ -13,18 +13,12 @@ STEP = {"ALL_AT_ONCE": "", "CANARY": "CanarySize", "LINEAR": "LinearStepSize"}
 
 
 def check(deployment: Mapping[str, Any] | None) -> None:
-    """Raises ValidationError for a DeploymentConfig that contradicts itself, or asks for alarms."""
+    """Raises ValidationError for a DeploymentConfig that contradicts itself."""
     if not deployment:
         return
     blue_green, rolling = deployment.get("BlueGreenUpdatePolicy"), deployment.get("RollingUpdatePolicy")
     if blue_green and rolling:
         raise ValidationError("BlueGreenUpdatePolicy and RollingUpdatePolicy cannot both be specified.")
-    alarms = (deployment.get("AutoRollbackConfiguration") or {}).get("Alarms")
-    if alarms:
-        names = ", ".join(alarm.get("AlarmName", "") for alarm in alarms)
-        raise ValidationError(
-            f"AutoRollbackConfiguration: there are no CloudWatch alarms here yet, so not {names} either."
-        )
     if blue_green:
         routing = blue_green["TrafficRoutingConfiguration"]
         size = STEP[routing["Type"]]

@@ -1,0 +1,1 @@
+"""Metric alarms: asked for, evaluated, and shown. Composite alarms and anomaly detection are refused."""
