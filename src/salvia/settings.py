@@ -45,6 +45,11 @@ class Settings:
     )
     capture_seconds: float = 15.0  # how long captured data waits before it becomes an object
     route_seconds: float = 1.0  # how long a server may send requests by what another has changed meanwhile
+    spot_interruption_seconds: float = (
+        0.0  # in training, until the instances of a managed spot job are taken back; 0: never
+    )
+    spot_interruptions: int = 1  # how often they are, at most, in the life of one job
+    spot_discount: float = 0.0  # the share of its training time that a managed spot job is not billed for, 0 to 1
     log_level: str = "warning"
 
     @classmethod

@@ -61,8 +61,13 @@ class Client:
 
 @pytest.fixture(scope="session")
 def environment() -> Iterator[Mapping[str, str]]:
-    """A server on an empty data folder, and what `salvia env` says of it."""
-    with tempfile.TemporaryDirectory() as data, tempfile.TemporaryDirectory() as home, Server(Path(data)) as server:
+    """A server on an empty data folder, which interrupts managed spot jobs, and what `salvia env` says of it."""
+    interrupted = {"SALVIA_SPOT_INTERRUPTION_SECONDS": "2", "SALVIA_SPOT_DISCOUNT": "0.5"}
+    with (
+        tempfile.TemporaryDirectory() as data,
+        tempfile.TemporaryDirectory() as home,
+        Server(Path(data), variables=interrupted) as server,
+    ):
         yield server.variables() | {"HOME": home}
 
 

@@ -76,6 +76,41 @@ result = {"metrics": {m["MetricName"]: m["Value"] for m in job["FinalMetricDataL
     assert "sagemaker-scikit-learn 1.2-1 asked, 1.9.1 runs" in str(result["said"])
 
 
+def test_an_interrupted_spot_job_goes_on_from_its_checkpoint(sdk2: Client) -> None:
+    script = """
+import pathlib, signal, sys, time
+saved = pathlib.Path("/opt/ml/checkpoints/step")
+step = int(saved.read_text()) if saved.exists() else 0
+def asked_to_end(*_):
+    saved.write_text(str(step))
+    sys.exit(1)
+signal.signal(signal.SIGTERM, asked_to_end)
+if step == 0:
+    step = 41
+    signal.pause()
+pathlib.Path("/opt/ml/model/step").write_text(str(step + 1))
+"""
+    result = sdk2.python(
+        SDK2
+        + f"""
+import tarfile
+pathlib.Path("code/spot.py").write_text({script!r})
+e = estimator("spot.py", hyperparameters={{}}, use_spot_instances=True, max_run=300, max_wait=600,
+    checkpoint_s3_uri=f"s3://{{session.default_bucket()}}/spot/checkpoints")
+e.fit(logs=False)
+job = e.latest_training_job.describe()
+session.download_data(".", session.default_bucket(), job["ModelArtifacts"]["S3ModelArtifacts"].split("/", 3)[3])
+result = {{"steps": [t["Status"] for t in job["SecondaryStatusTransitions"]], "saved": job["BillableTimeInSeconds"] < job["TrainingTimeInSeconds"],
+    "model": tarfile.open("model.tar.gz").extractfile("step").read().decode()}}
+"""
+    )
+
+    first, again = ["Starting", "Downloading", "Training"], ["Interrupted", "Starting", "Downloading", "Training"]
+    assert result["steps"] == [*first, *again, "Uploading", "Completed"]
+    assert result["model"] == "42"
+    assert result["saved"]
+
+
 def test_a_failing_script_tells_why_in_one_line(sdk2: Client) -> None:
     result = sdk2.python(
         SDK2

@@ -109,6 +109,33 @@ def test_every_checkpoint_arrives_though_the_server_dies_while_they_are_written(
     assert [hashlib.sha256(found[str(number)]).hexdigest() for number in range(1, 61)] == printed
 
 
+def test_a_spot_job_interrupted_while_servers_die_goes_on_where_it_was(data: Path, chance: random.Random) -> None:
+    script = (
+        "cd /opt/ml/checkpoints; n=$(cat step || echo 0); echo begins at $n; echo begun >> begun; "
+        "while [ $n -lt 20 ] || [ $(wc -l < begun) -lt 3 ]; do n=$((n + 1)); echo $n > ../step; mv ../step step; sleep 0.1; done; "
+        "echo saved > ../model/saved"
+    )
+    spot = {
+        "EnableManagedSpotTraining": True,
+        "StoppingCondition": {"MaxRuntimeInSeconds": 120, "MaxWaitTimeInSeconds": 240},
+        "CheckpointConfig": {"S3Uri": f"s3://{BUCKET}/spot"},
+    }
+    interrupting = Cluster(data, chance, SALVIA_SPOT_INTERRUPTION_SECONDS="1.5", SALVIA_SPOT_INTERRUPTIONS="2")
+    with interrupting as cluster:
+        cluster.make_bucket(BUCKET)
+        name = jobs.create(cluster, jobs.request("spot", script, **spot))
+        jobs.until_in(cluster, name, "Training")
+        cluster.kill_at_random(4)
+        job = jobs.ended(cluster, name)
+        begins = [int(line.split()[-1]) for line in jobs.lines(cluster, name) if line.startswith("begins")]
+
+        again = ["Interrupted", "Starting", "Downloading", "Training"]
+        assert jobs.steps(job) == [*jobs.ALL_STEPS[:3], *again, *again, *jobs.ALL_STEPS[3:]]
+        assert begins[0] == 0 < begins[1] < begins[2]
+        assert jobs.model(cluster, name) == {"saved": b"saved\n"}
+        assert cluster.said() == ""
+
+
 @pytest.mark.parametrize("compression", ["GZIP", "NONE"])
 def test_a_model_arrives_whole_though_every_upload_of_it_is_interrupted(cluster: Cluster, compression: str) -> None:
     script = (

@@ -116,9 +116,8 @@ class ProcessingJob(InstancesJob):
         streams = [container.stream_name(job, host) for host in hosts]
         for stream in streams:
             await self.world.logs.close_file(job.account, job.region, container.LOG_GROUP, stream)
-        limit = job.spec["StoppingCondition"]["MaxRuntimeInSeconds"]
         instances = [ending.Ended(run, container.LOG_GROUP, stream) for run, stream in zip(runs, streams, strict=True)]
-        how = await ending.of(self.world, job, "Processing job", limit, instances)
+        how = await ending.of(self.world, job, "Processing job", self.ends_by(job, started), instances)
         folders = [self.world.compute.folder(run.name) for run in runs]
         try:
             await data.upload(self.world.objects, job, folders, failed=how.status == "Failed")

@@ -33,15 +33,14 @@ def lost(runs: Sequence[Run]) -> bool:
     return any(run.cause == "Lost" for run in runs)
 
 
-async def of(world: World, job: Record, what: str, limit: float, instances: Sequence[Ended]) -> Ending:
-    """`what` is what messages call it: "Training job"; `limit` its MaxRuntimeInSeconds.
+async def of(world: World, job: Record, what: str, due: float, instances: Sequence[Ended]) -> Ending:
+    """`what` is what messages call it: "Training job"; `due` is when it had to be stopped.
 
     Of several instances that failed, the one that ended first tells the reason: the others only followed.
     """
     runs = [each.run for each in instances]
-    started = min(run.started for run in runs)
     failed = sorted((run.ended or 0, number) for number, run in enumerate(runs) if run.exit_code)
-    late = any(run.ended and run.ended - started >= limit for run in runs)
+    late = any(run.ended and run.ended >= due for run in runs)
     if job.wanted == "stopped":
         return Ending("Stopped", "Stopped", f"{what} stopped")
     if late:

@@ -55,6 +55,10 @@ class InstancesJob(Job):
     def run_of(self, job: Record, image: Image, instance: Instance) -> RunSpec:
         raise NotImplementedError
 
+    def ends_by(self, job: Record, started: float) -> float:
+        """When a job whose instances started then must have ended."""
+        return started + float(job.spec["StoppingCondition"]["MaxRuntimeInSeconds"])
+
     async def begin(self, job: Record, image: Image, hosts: list[Host], missing: list[Host]) -> float | None:
         """Wait for the turn, then furnish and launch the instances that are `missing`."""
         share = await self.turn(job, [image])
@@ -98,8 +102,7 @@ class InstancesJob(Job):
         """Stop what runs when that is wished, when it is late, or when an instance failed. Returns seconds until the next look."""
         for run in runs:
             self.watch(job, run.name)
-        started = min(run.started for run in runs)
-        left: float = started + job.spec["StoppingCondition"]["MaxRuntimeInSeconds"] - self.world.clock.now()
+        left = self.ends_by(job, min(run.started for run in runs)) - self.world.clock.now()
         failed = any(run.exit_code for run in runs)
         if failed or left <= 0 or job.wanted == "stopped":
             for run in runs:

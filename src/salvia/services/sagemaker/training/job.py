@@ -4,7 +4,8 @@ A job's life is a list of situations, each decided from what is observed of its 
 
     no run yet      wait for the image and for a place on the machine, place the input data, launch   begin()
     running         follow metrics and checkpoints, stop when asked, when late or when one failed       follow()
-    all ended       upload what they left, then say how it ended                                     wind_up()
+    all ended       start again when instances were lost or taken back                            begin_again()
+                    else upload what they left, then say how it ended                                wind_up()
     settled         remove the runs                                                                   clear()
 """
 
@@ -26,9 +27,9 @@ from salvia.services.sagemaker.runs.access import Access
 from salvia.services.sagemaker.runs.artifacts import ArtifactError
 from salvia.services.sagemaker.runs.cluster import Host, hosts_of, whole_share
 from salvia.services.sagemaker.runs.instances import Instance, InstancesJob
-from salvia.services.sagemaker.runs.job import AT_ONCE
+from salvia.services.sagemaker.runs.job import AT_ONCE, GRACE, SOON
 from salvia.services.sagemaker.runs.mirror import Mirror
-from salvia.services.sagemaker.training import container
+from salvia.services.sagemaker.training import attempts, container
 from salvia.services.sagemaker.training.artifacts import checkpoints, model_uri, upload_model, upload_output
 from salvia.services.sagemaker.training.metrics import scrape
 from salvia.services.sagemaker.training.request import admitted
@@ -90,6 +91,8 @@ class TrainingJob(InstancesJob):
         runs = [await self.world.compute.find(container.run_name(job, host)) for host in hosts]
         if job.wanted == "stopped" and not any(runs):
             return self.finish(job, "Stopped", message="Training job stopped")
+        if self.world.clock.now() >= attempts.waits_until(job) and not any(runs):
+            return self.finish(job, "Stopped", attempts.WAITED_TOO_LONG.secondary, attempts.WAITED_TOO_LONG.message)
         images = self.resolve(job, [job.spec["AlgorithmSpecification"]["TrainingImage"]])
         if not isinstance(images, list):
             return images
@@ -102,6 +105,9 @@ class TrainingJob(InstancesJob):
         begun = [run for run in runs if run is not None]
         if any(run.exit_code is None for run in begun):
             return await self.follow(job, image, hosts, begun)
+        why = attempts.why_another(job, begun, self.ends_by(job, attempts.span(begun)[0]))
+        if why:
+            return await self.begin_again(job, hosts, begun, why)
         return await self.wind_up(job, image, hosts, begun)
 
     def stream_of(self, job: Record, host: Host) -> str:
@@ -143,22 +149,37 @@ class TrainingJob(InstancesJob):
         copied = channels.COPIED if mode == "File" else -1  # FastFile is a view, however small
         return await channels.place(objects, channel, items, folder, copied=copied)
 
+    def ends_by(self, job: Record, started: float) -> float:
+        """MaxRuntimeInSeconds is for all attempts together, MaxWaitTimeInSeconds for the waiting too."""
+        return min(super().ends_by(job, started) - attempts.spent(job), attempts.waits_until(job))
+
     async def follow(self, job: Record, image: Image, hosts: list[Host], runs: list[Run]) -> float | None:
         started = min(run.started for run in runs)
-        self.enter(job, "Training", self.training_message(image, hosts), TrainingStartTime=started)
         again = await self.stop_when_due(job, runs)
+        if job.status.get("SecondaryStatus") == "Interrupted":
+            for run in runs:
+                await self.world.compute.stop(run.name, GRACE)
+        else:
+            self.enter(job, "Training", self.training_message(image, hosts), **attempts.began(job, started))
+            left = attempts.taken_back(job, self.world.settings, started) - self.world.clock.now()
+            if left <= 0 and job.wanted == "running" and not any(run.exit_code for run in runs):
+                self.enter(job, "Interrupted", attempts.INTERRUPTED)
+                return AT_ONCE  # saved before it happens: how the runs end does not tell why
+            again = min(again, max(left, SOON))
         job.status["FinalMetricDataList"] = await scrape(self.world, job, image, hosts)
         await self.send_checkpoints(job, hosts, every=CHECKPOINT_EVERY)
         return again
 
+    async def begin_again(self, job: Record, hosts: list[Host], runs: list[Run], why: str) -> float:
+        await self.send_checkpoints(job, hosts, every=0)
+        attempts.count(job, runs, why)
+        self.enter(job, "Starting", why, **attempts.times(job, self.world.settings, attempts.spent(job)))
+        return AT_ONCE
+
     async def wind_up(self, job: Record, image: Image, hosts: list[Host], runs: list[Run]) -> float | None:
-        started, ended = min(run.started for run in runs), max(run.ended or run.started for run in runs)
-        if ending.lost(runs) and job.status.get("_attempt", 0) < retries(job):
-            job.status["_attempt"] = job.status.get("_attempt", 0) + 1
-            self.enter(job, "Starting", "The instance was lost: the training job is retried")
-            return AT_ONCE
+        started, ended = attempts.span(runs)
         if job.status.get("SecondaryStatus") != "Uploading":
-            self.enter(job, "Training", self.training_message(image, hosts), TrainingStartTime=started)
+            self.enter(job, "Training", self.training_message(image, hosts), **attempts.began(job, started))
             self.enter(job, "Uploading", "Uploading generated training model")
             return AT_ONCE
         folders = [self.world.compute.folder(run.name) for run in runs]
@@ -168,12 +189,14 @@ class TrainingJob(InstancesJob):
             )
         job.status["FinalMetricDataList"] = await scrape(self.world, job, image, hosts)
         await self.send_checkpoints(job, hosts, every=0)
-        limit = job.spec["StoppingCondition"]["MaxRuntimeInSeconds"]
+        due = self.ends_by(job, started)
         instances = [
             ending.Ended(run, container.LOG_GROUP, container.stream_name(job, host))
             for run, host in zip(runs, hosts, strict=True)
         ]
-        how = await ending.of(self.world, job, "Training job", limit, instances)
+        how = await ending.of(self.world, job, "Training job", due, instances)
+        if how.secondary == "MaxRuntimeExceeded" and due == attempts.waits_until(job):
+            how = attempts.WAITED_TOO_LONG
         try:
             if how.status != "Failed":
                 await upload_model(self.world.objects, job, folders)
@@ -182,8 +205,7 @@ class TrainingJob(InstancesJob):
             how = ending.Ending("Failed", "Failed", reason=f"ClientError: Failed to upload the output: {error}")
         except ArtifactError as error:
             how = ending.Ending("Failed", "Failed", reason=str(error))
-        seconds = max(1, round(ended - started))
-        job.status |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds * len(hosts)}
+        job.status |= attempts.times(job, self.world.settings, attempts.spent(job) + ended - started)
         return self.finish(job, how.status, how.secondary, how.message, how.reason)
 
     def runs_of(self, job: Record) -> Iterator[str]:
@@ -220,7 +242,3 @@ class TrainingJob(InstancesJob):
             if now - self.sent_at.get(name, 0) >= every:
                 await self.checkpoints_of(job, host).send()
                 self.sent_at[name] = now
-
-
-def retries(job: Record) -> int:
-    return int((job.spec.get("RetryStrategy") or {}).get("MaximumRetryAttempts", 0))

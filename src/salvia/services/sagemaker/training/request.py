@@ -27,7 +27,7 @@ MEMBERS = {
     "CheckpointConfig": "behaves",
     "Environment": "behaves",
     "RetryStrategy": "behaves",
-    "EnableManagedSpotTraining": "recorded",  # no instance is ever taken back, so nothing is interrupted
+    "EnableManagedSpotTraining": "behaves",
     "EnableInterContainerTrafficEncryption": "recorded",  # the instances of a job share one machine
     "VpcConfig": "recorded",
     "DebugHookConfig": "recorded",
