@@ -40,7 +40,7 @@ from salvia.resources.derive import Derived
 from salvia.resources.kind import Resource, derived
 from salvia.resources.service import Service
 from salvia.resources.world import World
-from salvia.services import cloudwatch, iam, logs, s3, sagemaker, sagemaker_runtime, sts
+from salvia.services import application_autoscaling, cloudwatch, iam, logs, s3, sagemaker, sagemaker_runtime, sts
 from salvia.services.iam.assume import assumed_caller, execution_caller, session_policy
 from salvia.services.iam.authorize import authorizer
 from salvia.services.iam.first_start import ensure_execution_role
@@ -60,6 +60,7 @@ SERVICES: tuple[Service, ...] = (
     iam.SERVICE,
     logs.SERVICE,
     cloudwatch.SERVICE,
+    application_autoscaling.SERVICE,
 )
 GRACE_SECONDS = 10.0  # for what is being answered when the server is told to end
 Answers = Callable[[Call], Awaitable[Mapping[str, Any] | Reply]]
@@ -131,6 +132,9 @@ class Server:
             "assumed_caller": assumed_caller,
             "session_policy": session_policy,
             "execution_caller": self._execution_caller,
+            "update_endpoint_capacities": partial(
+                sagemaker.SERVICE.operations["UpdateEndpointWeightsAndCapacities"], self.world
+            ),
             "ca_bundle": self.authority.write_bundle(os.environ),
         }
         if isinstance(self.objects, FileObjects):

@@ -1,0 +1,148 @@
+"""Scalable targets: between how many instances a variant may have."""
+
+from collections.abc import Callable
+from typing import Any
+
+from salvia.base.arn import Scope
+from salvia.base.call import Call
+from salvia.base.errors import LimitExceeded, ValidationError
+from salvia.ports.table import Query, Record
+from salvia.resources.kind import Resource
+from salvia.resources.world import World
+from salvia.services.application_autoscaling import scaled
+from salvia.services.application_autoscaling.activity import begin
+from salvia.services.application_autoscaling.errors import TargetNotFound, absent
+from salvia.services.application_autoscaling.named import every, matches, page, put, target_key, unique
+
+_AGAIN = 1.0
+_MOST_TAGS = 50
+_RUNNING = {
+    "DynamicScalingInSuspended": False,
+    "DynamicScalingOutSuspended": False,
+    "ScheduledScalingSuspended": False,
+}
+
+
+class ScalableTarget(Resource):
+    """Whenever its bounds change, the capacity is brought within them."""
+
+    noun = "ScalableTarget"
+
+    def view(self, record: Record) -> dict[str, Any]:
+        return record.spec | {"ScalableTargetARN": record.arn, "CreationTime": record.created}
+
+    async def reconcile(self, record: Record) -> float | None:
+        spec = record.spec
+        variant = await scaled.look(self.world, Scope(record.account, record.region), spec["ResourceId"])
+        if variant is None:
+            return None
+        if not variant.settled:
+            return _AGAIN
+        if variant.desired < spec["MinCapacity"]:
+            cause, count = f"minimum capacity was set to {spec['MinCapacity']}", spec["MinCapacity"]
+        elif variant.desired > spec["MaxCapacity"]:
+            cause, count = f"maximum capacity was set to {spec['MaxCapacity']}", spec["MaxCapacity"]
+        else:
+            return None
+        await begin(self.world, record, variant.desired, count, cause)
+        return _AGAIN
+
+
+async def find(world: World, call: Call) -> Record:
+    """The target that a request names. Raises ObjectNotFound."""
+    record = await world.table.get(ScalableTarget.noun, call.account, call.region, target_key(call.params))
+    if record is None:
+        raise absent("No scalable target registered", call.params)
+    return record
+
+
+async def register_scalable_target(world: World, call: Call) -> dict[str, Any]:
+    params, scope = call.params, Scope(call.account, call.region)
+    scaled.check(params)
+    variant = await scaled.look(world, scope, params["ResourceId"])
+    if variant is None:
+        raise ValidationError(
+            f"SageMaker endpoint variant not found, or without instances to scale: {params['ResourceId']}"
+        )
+
+    def registered(before: dict[str, Any]) -> dict[str, Any]:
+        spec = before | {name: value for name, value in params.items() if name not in {"Tags", "SuspendedState"}}
+        for member in ("MinCapacity", "MaxCapacity"):
+            if member not in spec:
+                raise ValidationError(f"{member} must be specified when a scalable target is registered.")
+        check_bounds(spec["MinCapacity"], spec["MaxCapacity"])
+        suspended = before.get("SuspendedState", _RUNNING) | params.get("SuspendedState", {})
+        role = f"arn:aws:iam::{scope.account}:role/aws-service-role/sagemaker.application-autoscaling.amazonaws.com/"
+        named = {"RoleARN": f"{role}AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"}
+        return named | spec | {"SuspendedState": suspended}
+
+    key = target_key(params)
+    arn = scope.arn("application-autoscaling", f"scalable-target/{unique(scope, 'target', key).replace('-', '')}")
+    record = await put(world.kinds[ScalableTarget.noun], scope, key, arn, registered, tags=params.get("Tags", {}))
+    return {"ScalableTargetARN": record.arn}
+
+
+def check_bounds(least: int, most: int) -> None:
+    """Raises ValidationError."""
+    if least < 1:
+        raise ValidationError(
+            "MinCapacity must be 1 or more: a variant with instances keeps one; a serverless one sleeps."
+        )
+    if most < least:
+        raise ValidationError("Maximum capacity cannot be less than minimum capacity.")
+
+
+async def deregister_scalable_target(world: World, call: Call) -> dict[str, Any]:
+    """With its policies, their alarms, and its scheduled actions."""
+    scaled.check(call.params)
+    record = await world.table.get(ScalableTarget.noun, call.account, call.region, target_key(call.params))
+    if record is None:
+        raise absent("No scalable target found", call.params)
+    for noun in ("ScheduledAction", "ScalingPolicy"):
+        for owned in await every(world, Query(noun, call.account, call.region, owner=record.arn)):
+            await world.kinds[noun].dispose(owned)
+            await world.table.delete(owned)
+    await world.table.delete(record)
+    return {}
+
+
+async def describe_scalable_targets(world: World, call: Call) -> dict[str, Any]:
+    params = call.params
+    names = params.get("ResourceIds")
+
+    def accepts(record: Record) -> bool:
+        return matches(record, params) and (not names or record.spec["ResourceId"] in names)
+
+    kind = world.kinds[ScalableTarget.noun]
+    return await page(world, call, ScalableTarget.noun, "ScalableTargets", accepts, kind.view)
+
+
+async def list_tags(world: World, call: Call) -> dict[str, Any]:
+    return {"Tags": (await _tagged(world, call)).tags}
+
+
+async def tag_resource(world: World, call: Call) -> dict[str, Any]:
+    return await _retagged(world, call, lambda tags: tags | call.params["Tags"])
+
+
+async def untag_resource(world: World, call: Call) -> dict[str, Any]:
+    removed = set(call.params["TagKeys"])
+    return await _retagged(world, call, lambda tags: {key: value for key, value in tags.items() if key not in removed})
+
+
+async def _tagged(world: World, call: Call) -> Record:
+    arn = call.params["ResourceARN"]
+    record = await world.table.find(arn)
+    if record is None or (record.kind, record.account) != (ScalableTarget.noun, call.account):
+        raise TargetNotFound(f"The scalable target {arn} does not exist.", members={"ResourceName": arn})
+    return record
+
+
+async def _retagged(world: World, call: Call, change: Callable[[dict[str, str]], dict[str, str]]) -> dict[str, Any]:
+    while True:
+        record = await _tagged(world, call)
+        record.tags = change(record.tags)
+        if len(record.tags) > _MOST_TAGS:
+            raise LimitExceeded(f"A scalable target has at most {_MOST_TAGS} tags.", code="TooManyTagsException")
+        if await world.table.save_wish(record):
+            return {}

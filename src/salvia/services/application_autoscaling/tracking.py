@@ -1,0 +1,123 @@
+"""Target tracking: the two alarms that a policy makes for itself, and the zeros that an idle variant says.
+
+Source: "Target tracking scaling policies" in the Application Auto Scaling user guide, "Automatic scaling of Amazon
+SageMaker AI models" in SageMaker's: a variant without traffic has a metric of zero.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from salvia.base.arn import Scope
+from salvia.base.errors import ValidationError
+from salvia.ports.metrics import MetricKey, Observation
+from salvia.ports.table import Record
+from salvia.resources.world import World
+from salvia.services.application_autoscaling.named import unique
+from salvia.services.application_autoscaling.scaled import names_of
+
+_PREDEFINED = "SageMakerVariantInvocationsPerInstance"
+_METRIC = "InvocationsPerInstance"
+_METRICS = "AWS/SageMaker"
+PERIOD = 60
+_HIGH, _LOW = 3, 15  # periods
+_IN_AT = 0.9  # of the target: below it there may be fewer
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Raises ValidationError for what cannot be tracked."""
+    predefined, customized = config.get("PredefinedMetricSpecification"), config.get("CustomizedMetricSpecification")
+    if bool(predefined) == bool(customized):
+        raise ValidationError(
+            "Exactly one of PredefinedMetricSpecification and CustomizedMetricSpecification must be specified."
+        )
+    if config["TargetValue"] <= 0:
+        raise ValidationError("TargetValue must be greater than 0.")
+    if min(config.get("ScaleOutCooldown", 0), config.get("ScaleInCooldown", 0)) < 0:
+        raise ValidationError("ScaleOutCooldown and ScaleInCooldown must not be negative.")
+    if predefined and predefined["PredefinedMetricType"] != _PREDEFINED:
+        raise ValidationError(
+            f"PredefinedMetricType {predefined['PredefinedMetricType']} is not supported here: {_PREDEFINED} is."
+        )
+    if customized and not customized.get("Metrics"):
+        missing = [member for member in ("MetricName", "Namespace", "Statistic") if not customized.get(member)]
+        if missing:
+            raise ValidationError(f"CustomizedMetricSpecification: {', '.join(missing)} must be specified.")
+
+
+def alarms_of(policy: Record) -> dict[str, dict[str, Any]]:
+    """The requests for the alarms of a policy, by "High" and "Low"."""
+    spec, scope = policy.spec, Scope(policy.account, policy.region)
+    config = spec["TargetTrackingScalingPolicyConfiguration"]
+    target = config["TargetValue"]
+    kinds = [("High", "GreaterThanThreshold", target, _HIGH)]
+    if not config.get("DisableScaleIn"):
+        kinds.append(("Low", "LessThanThreshold", target * _IN_AT, _LOW))
+    return {
+        kind: {
+            "AlarmName": f"TargetTracking-{spec['ResourceId']}-Alarm{kind}-{unique(scope, kind, policy.key)}",
+            "AlarmDescription": f"DO NOT EDIT OR DELETE. For TargetTrackingScaling policy {policy.arn}.",
+            "AlarmActions": [policy.arn],
+            "ComparisonOperator": comparison,
+            "Threshold": float(threshold),
+            "EvaluationPeriods": periods,
+        }
+        | _metric_of(spec)
+        for kind, comparison, threshold, periods in kinds
+    }
+
+
+async def ensure(world: World, policy: Record) -> dict[str, Record]:
+    """The alarms of a policy, made or put right where they are not as they must be. Raises AwsError when they cannot be."""
+    scope = Scope(policy.account, policy.region)
+    found: dict[str, Record] = {}
+    for kind, request in alarms_of(policy).items():
+        alarm = await world.table.get("Alarm", policy.account, policy.region, request["AlarmName"])
+        if alarm is None or any(alarm.spec.get(name) != value for name, value in request.items()):
+            alarm = await world.kinds["Alarm"].make(scope, request, policy.arn)
+        found[kind] = alarm
+    return found
+
+
+async def remove(world: World, policy: Record) -> None:
+    for kind in ("High", "Low"):
+        scope = Scope(policy.account, policy.region)
+        name = f"TargetTracking-{policy.spec['ResourceId']}-Alarm{kind}-{unique(scope, kind, policy.key)}"
+        alarm = await world.table.get("Alarm", policy.account, policy.region, name)
+        if alarm is not None:
+            await world.table.delete(alarm)
+
+
+async def say_idle(world: World, policy: Record) -> None:
+    """A variant that nobody asked for a minute has invocations: none."""
+    if not policy.spec["TargetTrackingScalingPolicyConfiguration"].get("PredefinedMetricSpecification"):
+        return
+    now, data = world.clock.now(), world.parts["metric_data"]
+    pairs = tuple((one["Name"], one["Value"]) for one in _dimensions(policy.spec["ResourceId"]))
+    key = MetricKey(policy.account, policy.region, _METRICS, _METRIC, pairs)
+    if not await data.observations(key, now - world.settings.alarm_minute_seconds, now):
+        await data.record([(key, Observation(now, "None", 1.0, 0.0, 0.0, 0.0))])
+
+
+def _metric_of(spec: Mapping[str, Any]) -> dict[str, Any]:
+    customized = spec["TargetTrackingScalingPolicyConfiguration"].get("CustomizedMetricSpecification")
+    if not customized:
+        return {
+            "Namespace": _METRICS,
+            "MetricName": _METRIC,
+            "Dimensions": _dimensions(spec["ResourceId"]),
+            "Statistic": "Sum",
+            "Period": PERIOD,
+        }
+    if customized.get("Metrics"):
+        return {"Metrics": [_query(query) for query in customized["Metrics"]]}
+    kept = {name: customized[name] for name in ("Namespace", "MetricName", "Statistic", "Unit") if customized.get(name)}
+    return kept | {"Dimensions": customized.get("Dimensions", []), "Period": PERIOD}
+
+
+def _query(query: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(query) | ({"MetricStat": {"Period": PERIOD} | query["MetricStat"]} if "MetricStat" in query else {})
+
+
+def _dimensions(resource_id: str) -> list[dict[str, str]]:
+    endpoint, variant = names_of(resource_id)
+    return [{"Name": "EndpointName", "Value": endpoint}, {"Name": "VariantName", "Value": variant}]

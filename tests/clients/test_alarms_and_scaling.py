@@ -1,0 +1,215 @@
+"""The unmodified boto3: alarms that take an update back, and scaling, on a server whose minutes last a second."""
+
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.clients.hosting import Hosting, variant
+from tests.servers import Server
+
+pytestmark = pytest.mark.slow
+PATIENCE = 120.0  # seconds; a busy machine is slow
+
+
+@pytest.fixture(scope="module")
+def hosting() -> Iterator[Hosting]:
+    quick = {"SALVIA_ALARM_MINUTE_SECONDS": "1", "SALVIA_METRIC_SECONDS": "0.2"}
+    with tempfile.TemporaryDirectory() as data, Server(Path(data), variables=quick) as server:
+        yield Hosting(server.variables())
+
+
+def until(look: Callable[[], Any], what: str) -> Any:
+    """What `look` returns as soon as it is true."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"{what} did not come in {PATIENCE:.0f} seconds")
+
+
+@contextmanager
+def load(hosting: Hosting, name: str) -> Iterator[list[Any]]:
+    """Two clients that ask without a pause, and what they are told."""
+    said: list[Any] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            try:
+                said.append(hosting.ask(name)[0])
+            except ClientError as error:
+                said.append(str(error))
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield said
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_an_alarm_takes_an_update_back_and_no_request_is_lost(hosting: Hosting) -> None:
+    name = hosting.deploy()
+    hosting.cloudwatch.put_metric_alarm(
+        AlarmName="worse",
+        Namespace="quality",
+        MetricName="complaints",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=10.0,
+        ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="notBreaching",
+    )
+    hosting.cloudwatch.get_waiter("alarm_exists").wait(AlarmNames=["worse"])
+    routing = {"Type": "CANARY", "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 50}, "WaitIntervalInSeconds": 600}
+    hosting.sagemaker.update_endpoint(
+        EndpointName=name,
+        EndpointConfigName=hosting.config(variant("AllTraffic", "model-2")),
+        DeploymentConfig={
+            "BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routing},
+            "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "worse"}]},
+        },
+    )
+    with load(hosting, name) as said:
+        until(lambda: 2 in said, "an answer of the new fleet")
+        datum = {"MetricName": "complaints", "Value": 11.0}
+        until(
+            lambda: (
+                hosting.cloudwatch.put_metric_data(Namespace="quality", MetricData=[datum])
+                and hosting.sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] == "InService"
+            ),
+            "the end of the deployment",
+        )
+        settled = len(said)
+        until(lambda: len(said) > settled + 20, "answers after it")
+    shown = hosting.in_service(name)
+    (alarm,) = hosting.cloudwatch.describe_alarms(AlarmNames=["worse"])["MetricAlarms"]
+    hosting.delete(name)
+    hosting.cloudwatch.delete_alarms(AlarmNames=["worse"])
+
+    assert "[worse]" in shown["FailureReason"]
+    assert set(said) == {1, 2}
+    assert set(said[settled + 10 :]) == {1}
+    assert alarm["AlarmName"] == "worse"
+
+
+class Scaled:
+    """An endpoint with one instance, and between how many it may have."""
+
+    def __init__(self, hosting: Hosting, name: str) -> None:
+        self.hosting, self.name = hosting, name
+        self.place = {
+            "ServiceNamespace": "sagemaker",
+            "ResourceId": f"endpoint/{name}/variant/AllTraffic",
+            "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+        }
+
+    @property
+    def instances(self) -> int:
+        shown = self.hosting.sagemaker.describe_endpoint(EndpointName=self.name)
+        return int(shown["ProductionVariants"][0]["CurrentInstanceCount"])
+
+    def put(self, name: str, **configuration: Any) -> str:
+        answer = self.hosting.scaling.put_scaling_policy(**self.place, PolicyName=name, **configuration)
+        return str(answer["PolicyARN"])
+
+    @property
+    def causes(self) -> list[str]:
+        answer = self.hosting.scaling.describe_scaling_activities(
+            ServiceNamespace="sagemaker", ResourceId=self.place["ResourceId"]
+        )
+        return [one["Cause"] for one in answer["ScalingActivities"]]
+
+
+@pytest.fixture(scope="module")
+def deployed(hosting: Hosting) -> Iterator[Scaled]:
+    name = hosting.deploy()
+    yield Scaled(hosting, name)
+    hosting.delete(name)
+
+
+@pytest.fixture
+def scaled(deployed: Scaled) -> Iterator[Scaled]:
+    deployed.hosting.in_service(deployed.name)
+    wish = [{"VariantName": "AllTraffic", "DesiredInstanceCount": 1}]
+    deployed.hosting.sagemaker.update_endpoint_weights_and_capacities(
+        EndpointName=deployed.name, DesiredWeightsAndCapacities=wish
+    )
+    until(lambda: deployed.instances == 1, "a single instance")
+    deployed.hosting.in_service(deployed.name)
+    deployed.hosting.scaling.register_scalable_target(**deployed.place, MinCapacity=1, MaxCapacity=2)
+    yield deployed
+    deployed.hosting.scaling.deregister_scalable_target(**deployed.place)
+
+
+def test_target_tracking_scales_a_variant_out_under_load_and_back_in(hosting: Hosting, scaled: Scaled) -> None:
+    metric = {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"}
+    config = {
+        "TargetValue": 2.0,
+        "PredefinedMetricSpecification": metric,
+        "ScaleOutCooldown": 0,
+        "ScaleInCooldown": 0,
+    }
+    scaled.put("track", PolicyType="TargetTrackingScaling", TargetTrackingScalingPolicyConfiguration=config)
+    with load(hosting, scaled.name) as said:
+        until(lambda: scaled.instances == 2, "a second instance")
+    until(lambda: scaled.instances == 1, "a single instance")
+    alarms = hosting.cloudwatch.describe_alarms(AlarmNamePrefix=f"TargetTracking-{scaled.place['ResourceId']}")
+
+    assert set(said) == {1}
+    assert ["AlarmHigh" in scaled.causes[1], "AlarmLow" in scaled.causes[0]] == [True, True]
+    assert len(alarms["MetricAlarms"]) == 2
+
+
+def test_a_step_policy_adds_an_instance_when_its_alarm_says_so(hosting: Hosting, scaled: Scaled) -> None:
+    steps = [{"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 1}]
+    config = {"AdjustmentType": "ChangeInCapacity", "StepAdjustments": steps, "Cooldown": 600}
+    arn = scaled.put("step", PolicyType="StepScaling", StepScalingPolicyConfiguration=config)
+    hosting.cloudwatch.put_metric_alarm(
+        AlarmName="queue",
+        Namespace="work",
+        MetricName="waiting",
+        Statistic="Maximum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=10.0,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+        AlarmActions=[arn],
+    )
+    datum = {"MetricName": "waiting", "Value": 11.0}
+    until(
+        lambda: hosting.cloudwatch.put_metric_data(Namespace="work", MetricData=[datum]) and scaled.instances == 2,
+        "a second instance",
+    )
+    hosting.cloudwatch.delete_alarms(AlarmNames=["queue"])
+
+    assert scaled.causes[0] == "monitor alarm queue in state ALARM triggered policy step"
+
+
+def test_a_scheduled_action_adds_an_instance_at_its_time(hosting: Hosting, scaled: Scaled) -> None:
+    soon = (datetime.now(UTC) + timedelta(seconds=6)).strftime("%Y-%m-%dT%H:%M:%S")
+    hosting.scaling.put_scheduled_action(
+        **scaled.place,
+        ScheduledActionName="rush hour",
+        Schedule=f"at({soon})",
+        ScalableTargetAction={"MinCapacity": 2, "MaxCapacity": 2},
+    )
+    until(lambda: scaled.instances == 2, "a second instance")
+    (action,) = hosting.scaling.describe_scheduled_actions(ServiceNamespace="sagemaker")["ScheduledActions"]
+
+    assert action["Schedule"] == f"at({soon})"
+    assert "scheduled action name rush hour was triggered" in scaled.causes
