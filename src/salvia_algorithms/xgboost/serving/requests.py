@@ -54,7 +54,7 @@ def decode_single_rows(requests: Sequence[Request], features: int) -> Dense | No
     rows = []
     for request in requests:
         body = request.body.rstrip()
-        if body.count(b",") != features - 1 or b"\n" in body or _media(request.content_type) != CSV:
+        if b"\n" in body or body.count(b",") != features - 1 or _media(request.content_type) != CSV:
             return None
         rows.append(body)
     return _numbers(b",".join(rows), len(rows), features)
@@ -78,7 +78,8 @@ def _csv(body: bytes) -> Dense:
         rows = _plain(text)
         if rows is not None:
             return rows
-    text += b"\n"  # without which the parser sees no row in a single one
+    if b"\n" not in text:
+        text += b"\n"  # without which the parser sees no row in a single one
     first = csv_text.first_line(text)
     delimiter = next((each for each in DELIMITERS if each in first), ",")
     columns = first.count(delimiter) + 1
