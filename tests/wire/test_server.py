@@ -7,6 +7,7 @@ import json
 import logging
 import socket
 from collections.abc import AsyncIterator, Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -89,6 +90,32 @@ async def test_unknown_members_are_ignored_and_null_is_absent(wire: Wire) -> Non
     body = b'{"TrainingJobName": "a", "NoSuchMember": 1, "Other": null}'
 
     assert (await ask_json(wire, "SageMaker.DescribeTrainingJob", body))[0] == 200
+
+
+async def test_what_is_asked_again_is_a_question_of_its_own() -> None:
+    asked: list[dict[str, Any]] = []
+
+    async def spoil(call: Call) -> dict[str, Any]:
+        asked.append(deepcopy(call.params))
+        call.params["MaxResults"] = 1
+        call.params.get("SearchExpression", {}).clear()
+        return {}
+
+    for body in (
+        b'{"Resource": "TrainingJob"}',
+        b'{"Resource": "TrainingJob", "SearchExpression": {"Operator": "Or"}}',
+    ):
+        asked.clear()
+        wire = answering("sagemaker", "Search", spoil)
+        for _ in range(3):
+            assert (await ask_json(wire, "SageMaker.Search", body))[0] == 200
+        assert asked == [json.loads(body)] * 3
+
+
+async def test_a_wrong_question_is_wrong_each_time(wire: Wire) -> None:
+    for _ in range(2):
+        status, answer = await ask_json(wire, "SageMaker.DescribeTrainingJob", b'{"TrainingJobName": "-"}')
+        assert (status, answer["__type"]) == (400, "ValidationException")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ class Identity:
 
     def name(self, members: Mapping[str, Any]) -> str:
         """What the user typed; the parts of a compound name are joined by a slash."""
-        return "/".join([str(members.get(member, "")).rpartition("/")[2] for member in self.model.identity])
+        parts = [str(members.get(member, "")).rpartition("/")[2] for member in self.model.identity]
+        return parts[0] if len(parts) == 1 else "/".join(parts)
 
     def key(self, members: Mapping[str, Any]) -> str:
         """SageMaker's names are unique, and its ARNs written, without regard to case."""

@@ -114,8 +114,7 @@ class Resource:
         return self.view(record)
 
     async def describe(self, call: Call) -> Answer:
-        known = self.shown.record(call.account, call.region, self.identity.key(call.params))
-        record = await self.hold(await self.find(call, known), call)
+        record = await self.hold(await self.find(call, self.shown), call)
         return self.shown.reply(record)
 
     async def list(self, call: Call) -> Answer:
@@ -185,13 +184,14 @@ class Resource:
         self.world.wake()
         return record
 
-    async def find(self, call: Call, known: Record | None = None) -> Record:
-        """The record that a request names, `known` itself if it is still that. Raises the noun's own "not found"."""
-        key = self.identity.key(call.params)
-        record = await self.world.table.get(self.noun, call.account, call.region, key, known)
+    async def find(self, call: Call, shown: Shown | None = None) -> Record:
+        """The record that a request names, the one `shown` if it is still that. Raises the noun's own "not found"."""
+        key, account, region = self.identity.key(call.params), call.account, call.region
+        known = shown.record(account, region, key) if shown else None
+        record = await self.world.table.get(self.noun, account, region, key, known)
         if record is None:
             code, phrase = self.absent
-            arn = self.identity.arn(Scope(call.account, call.region), key)
+            arn = self.identity.arn(Scope(account, region), key)
             raise AwsError(phrase.format(noun=self.noun, name=self.identity.name(call.params), arn=arn), code=code)
         return record
 

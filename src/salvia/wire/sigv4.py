@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from email.utils import parsedate_tz
 from functools import lru_cache
 from time import gmtime, strftime, strptime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, unquote_to_bytes
 
 from salvia.base.clock import Clock
@@ -39,6 +39,7 @@ _QUERY_PARTS = (
 _CANONICAL = re.compile(r"(?:[A-Za-z0-9\-._~/]|%[0-9A-F]{2})*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _STAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
+_SPACES = ("  ", "\t", ": ", " \n")  # perhaps more of them than a signer leaves
 _LIFETIME = re.compile(r"-?[0-9]+")
 
 
@@ -212,16 +213,18 @@ def _settle(signed: _Signed, credential: Credential, signature: str, family: Fam
     claim = signed.claim
     key = signing_key(credential.secret, claim.date, claim.region, claim.service)
     try:
-        lines = [f"{name}:{_trimmed(signed.headers[name])}\n" for name in claim.signed_headers]
+        lines = "".join([f"{name}:{signed.headers[name]}\n" for name in claim.signed_headers])
+        if any(map(lines.__contains__, _SPACES)) or not lines.isascii():
+            lines = "".join([f"{name}:{' '.join(signed.headers[name].split())}\n" for name in claim.signed_headers])
     except KeyError:
         raise refusal(Refusal.MISMATCH, family) from None
     if not signature.isascii():
         raise refusal(Refusal.MISMATCH, family)
-    tail = f"{''.join(lines)}\n{claim.listed}\n{signed.payload}"
+    tail = f"{lines}\n{claim.listed}\n{signed.payload}"
     for canonical in _canonical_requests(signed, tail, s3=family is Family.S3):
         digest = hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
         to_sign = f"{ALGORITHM}\n{signed.timestamp}\n{claim.scope}\n{digest}"
-        if hmac.compare_digest(hmac.digest(key, to_sign.encode(), "sha256").hex(), signature):
+        if hmac.compare_digest(_keyed_hash(key, to_sign.encode()), signature):
             return Verified(
                 credential.caller,
                 claim.region,
@@ -243,8 +246,20 @@ def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
     return key
 
 
-def _trimmed(value: str) -> str:
-    return value if " " not in value and value.isprintable() else " ".join(value.split())
+def _keyed_hash(key: bytes, message: bytes) -> str:
+    """HMAC-SHA256 in hex. A key signs a day's requests: what depends on it alone is hashed once, which halves the cost."""
+    begun = _begun(key)
+    inner, outer = begun[0].copy(), begun[1].copy()
+    inner.update(message)
+    outer.update(inner.digest())
+    return str(outer.hexdigest())
+
+
+@lru_cache(maxsize=1024)
+def _begun(key: bytes) -> tuple[Any, Any]:
+    """RFC 2104's two hashes after the padded key, which is no longer than a block."""
+    block = key.ljust(64, b"\0")
+    return hashlib.sha256(bytes(byte ^ 0x36 for byte in block)), hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
 
 
 def _canonical_requests(signed: _Signed, tail: str, *, s3: bool) -> Iterator[str]:
