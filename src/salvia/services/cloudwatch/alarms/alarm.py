@@ -11,6 +11,7 @@ from salvia.base.call import Call
 from salvia.base.errors import AwsError
 from salvia.ports.table import Record
 from salvia.resources.kind import Resource
+from salvia.resources.shown import Shown
 from salvia.resources.world import World
 from salvia.services.cloudwatch.alarms.request import ACTIONS, admitted, period_of, queries_of, returned
 from salvia.services.cloudwatch.alarms.rule import SPARE, Point, Rule, Verdict
@@ -64,8 +65,9 @@ class Alarm(Resource):
                 self.world.wake()
                 return record
 
-    async def find(self, call: Call, known: Record | None = None) -> Record:
+    async def find(self, call: Call, shown: Shown | None = None) -> Record:
         name = call.params["AlarmName"]
+        known = shown.record(call.account, call.region, name) if shown else None
         record = await self.world.table.get(self.noun, call.account, call.region, name, known)
         if record is None:
             raise AwsError(f"Unknown AlarmName: {name}", code="ResourceNotFound", http_status=404)
