@@ -112,6 +112,19 @@ def test_awss_own_algorithms_train_and_serve_in_processes_that_have_them_loaded(
     assert f"salvia_algorithms.{algorithm}.*" in recipe.preload
 
 
+@pytest.mark.parametrize("algorithm", ["lightgbm", "catboost"])
+@pytest.mark.parametrize("problem", ["classification", "regression"])
+@pytest.mark.parametrize("tag", ["", ":latest", ":1", ":2.2.7"])
+def test_tabular_algorithms_are_images_by_the_names_of_their_models(
+    images: LocalImages, algorithm: str, problem: str, tag: str
+) -> None:
+    image = images.resolve(f"763104351884.dkr.ecr.us-east-1.amazonaws.com/{algorithm}-{problem}-model{tag}")
+
+    assert image.algorithm == algorithm
+    assert image.entry_points["train"] == ("python", "-m", f"salvia_algorithms.{algorithm}", "train", problem)
+    assert image.entry_points["serve"] == ("python", "-m", f"salvia_algorithms.{algorithm}", "serve")
+
+
 def test_the_note_tells_what_was_asked_and_what_runs(images: LocalImages) -> None:
     assert images.resolve(XGBOOST).note == "sagemaker-xgboost 1.7-1 asked, 3.0.5 runs"
 

@@ -10,7 +10,7 @@ import pytest
 from salvia_algorithms.first_party.hyperparameters import FRAMEWORK, Hyperparameter
 
 ROOT = Path(__file__).parents[3]
-ALGORITHMS = ("kmeans", "randomcutforest", "knn")
+ALGORITHMS = ("kmeans", "randomcutforest", "knn", "lightgbm", "catboost")
 
 
 def page(algorithm: str) -> str:
