@@ -1,7 +1,7 @@
 """Frameworks through the unmodified SageMaker SDK v2, from a user's script to predictions.
 
-PyTorch on MNIST runs always. TensorFlow's environment and script-mode XGBoost take minutes more:
-SALVIA_TEST_FRAMEWORKS=tensorflow,xgboost asks for them.
+PyTorch on MNIST runs always. TensorFlow's environment, script-mode XGBoost and PyTorch on four instances and in SDK v3 take minutes more:
+SALVIA_TEST_FRAMEWORKS=tensorflow,xgboost,distributed asks for them.
 """
 
 import os
@@ -107,17 +107,63 @@ result = {{"accuracy": accuracy, "digits": [int(digit) for digit in np.argmax(sc
     assert sum(a == b for a, b in zip(result["digits"], truth, strict=True)) >= 18  # type: ignore[call-overload]
 
 
-def test_two_instances_learn_mnist_together_as_well_as_one(sdk2: Client) -> None:
+@pytest.mark.parametrize(
+    "count",
+    [
+        2,
+        pytest.param(
+            4,
+            marks=pytest.mark.skipif(
+                "distributed" not in ASKED,
+                reason="SALVIA_TEST_FRAMEWORKS does not name distributed: four PyTorchs at once",
+            ),
+        ),
+    ],
+)
+def test_instances_learn_mnist_together_as_well_as_one(sdk2: Client, count: int) -> None:
     result = sdk2.python(
         PYTORCH
-        + """
-e, accuracy = fit(instance_count=2, instance_type="ml.g4dn.xlarge", distribution={"torch_distributed": {"enabled": True}})
-result = {"accuracy": accuracy}
+        + f"""
+e, accuracy = fit(instance_count={count}, instance_type="ml.g4dn.xlarge", distribution={{"torch_distributed": {{"enabled": True}}}})
+result = {{"accuracy": accuracy}}
 """,
         timeout=600,
     )
 
     assert result["accuracy"] > 0.93  # type: ignore[operator]
+
+
+@pytest.mark.skipif("distributed" not in ASKED, reason="SALVIA_TEST_FRAMEWORKS does not name distributed")
+def test_model_trainer_runs_torchrun_on_two_instances(sdk3: Client) -> None:
+    result = sdk3.python(
+        f"""
+import pathlib
+from sagemaker.core import image_uris
+from sagemaker.core.helper.session_helper import Session
+from sagemaker.train import ModelTrainer
+from sagemaker.train.configs import Compute, InputData, SourceCode
+from sagemaker.train.distributed import Torchrun
+session = Session()
+pathlib.Path("code").mkdir()
+pathlib.Path("code/train.py").write_text({MNIST_SCRIPT!r})
+image = image_uris.retrieve("pytorch", session.boto_region_name, version="2.1.0", py_version="py310", instance_type="ml.m5.large", image_scope="training")
+trainer = ModelTrainer(training_image=image, base_job_name="v3ddp", source_code=SourceCode(source_dir="code", entry_script="train.py"),
+    compute=Compute(instance_type="ml.m5.large", instance_count=2), distributed=Torchrun(process_count_per_node=1), hyperparameters={{"epochs": 1}},
+    sagemaker_session=session)
+data = session.upload_data({str(MNIST)!r}, session.default_bucket(), key_prefix="mnist")
+trainer.train(input_data_config=[InputData(channel_name="training", data_source=data)], logs=False)
+job = trainer._latest_training_job
+job.refresh()
+logs = session.boto_session.client("logs").filter_log_events(logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=job.training_job_name)
+result = {{"status": job.training_job_status, "reason": str(job.failure_reason), "said": [e["message"] for e in logs["events"] if "accuracy" in e["message"]]}}
+""",
+        timeout=600,
+    )
+
+    assert result["status"] == "Completed", result
+    said = str(result["said"])
+    assert said.startswith("['workers 2 accuracy: ")
+    assert float(said.partition(": ")[2].rstrip(";']")) > 0.93
 
 
 @pytest.mark.skipif(

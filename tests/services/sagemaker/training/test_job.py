@@ -290,6 +290,20 @@ async def test_one_instance_failing_stops_the_others_and_gives_the_reason(bench:
     assert job.status["FailureReason"] == "AlgorithmError: second broke, exit code: 1"
 
 
+async def test_a_lost_instance_gives_the_reason_though_another_broke_for_its_sake_before_it_was_missed(
+    bench: Bench,
+) -> None:
+    await bench.create(ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 2})
+    await bench.running()
+    (bench.ml(0) / "output/failure").write_text("connection closed by peer")
+    bench.compute.end(1, number=0)
+    bench.clock.advance(1)
+    bench.compute.end(-9, "Lost", number=1)
+    job = await bench.ended()
+
+    assert job.status["FailureReason"].startswith("InternalServerError: We encountered an internal error.")
+
+
 async def test_a_run_gets_a_session_of_the_jobs_role_and_the_way_to_the_api(bench: Bench) -> None:
     await bench.create(Environment={"MINE": "1"})
     await bench.running()

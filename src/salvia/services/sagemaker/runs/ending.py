@@ -36,10 +36,11 @@ def lost(runs: Sequence[Run]) -> bool:
 async def of(world: World, job: Record, what: str, due: float, instances: Sequence[Ended]) -> Ending:
     """`what` is what messages call it: "Training job"; `due` is when it had to be stopped.
 
-    Of several instances that failed, the one that ended first tells the reason: the others only followed.
+    Of several instances that failed, one that was ended from outside tells the reason, else the one that ended first: the others
+    only followed. A lost one has ended when that was noticed, which may be after they did.
     """
     runs = [each.run for each in instances]
-    failed = sorted((run.ended or 0, number) for number, run in enumerate(runs) if run.exit_code)
+    failed = sorted((not run.cause, run.ended or 0, number) for number, run in enumerate(runs) if run.exit_code)
     late = any(run.ended and run.ended >= due for run in runs)
     if job.wanted == "stopped":
         return Ending("Stopped", "Stopped", f"{what} stopped")
@@ -47,7 +48,7 @@ async def of(world: World, job: Record, what: str, due: float, instances: Sequen
         return Ending("Stopped", "MaxRuntimeExceeded", f"{what} runtime exceeded MaxRuntimeInSeconds provided")
     if not failed:
         return Ending("Completed", "Completed", f"{what} completed")
-    return Ending("Failed", "Failed", f"{what} failed", await reason(world, job, instances[failed[0][1]]))
+    return Ending("Failed", "Failed", f"{what} failed", await reason(world, job, instances[failed[0][-1]]))
 
 
 async def reason(world: World, job: Record, ended: Ended) -> str:
