@@ -27,6 +27,7 @@ from salvia.adapters.images.local import LocalImages
 from salvia.adapters.logs.store import FileLogStore
 from salvia.adapters.metrics.sqlite import SqliteMetrics
 from salvia.adapters.objects.files import FileObjects
+from salvia.adapters.posting.http import HttpPosting
 from salvia.adapters.serving.runs import DialledServing
 from salvia.adapters.surrogate.process import ProcessSurrogate
 from salvia.adapters.table.sqlite import SqliteTable
@@ -40,7 +41,7 @@ from salvia.resources.derive import Derived
 from salvia.resources.kind import Resource, derived
 from salvia.resources.service import Service
 from salvia.resources.world import World
-from salvia.services import application_autoscaling, cloudwatch, iam, logs, s3, sagemaker, sagemaker_runtime, sts
+from salvia.services import application_autoscaling, cloudwatch, iam, logs, s3, sagemaker, sagemaker_runtime, sns, sts
 from salvia.services.iam.assume import assumed_caller, execution_caller, session_policy
 from salvia.services.iam.authorize import authorizer
 from salvia.services.iam.first_start import ensure_execution_role
@@ -61,6 +62,7 @@ SERVICES: tuple[Service, ...] = (
     logs.SERVICE,
     cloudwatch.SERVICE,
     application_autoscaling.SERVICE,
+    sns.SERVICE,
 )
 GRACE_SECONDS = 10.0  # for what is being answered when the server is told to end
 Answers = Callable[[Call], Awaitable[Mapping[str, Any] | Reply]]
@@ -94,7 +96,7 @@ class Server:
             metrics=self.metrics,
             serving=self.serving,
         )
-        self.surrogate = ProcessSurrogate()
+        self.surrogate, self.posting = ProcessSurrogate(), HttpPosting()
         self.authority = Authority(settings.data / "ca")
         self.world.parts |= self._parts()
         embedded = isinstance(self.objects, FileObjects)
@@ -128,6 +130,8 @@ class Server:
             "log_store": self.logs,
             "metric_data": self.metrics,
             "surrogate": self.surrogate,
+            "posting": self.posting,
+            "publish": partial(sns.publish, self.world),
             "access_keys": self.credentials,
             "assumed_caller": assumed_caller,
             "session_policy": session_policy,
@@ -183,6 +187,7 @@ class Server:
         self.loop.stop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.serving.close()
+        self.posting.close()
         self.compute.close()
         await self.surrogate.close()
         await self.metrics.close()

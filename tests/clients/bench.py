@@ -89,6 +89,10 @@ class Bench:
             "s3": self._ensure_s3,
             "iam": self._ensure_iam,
             "logs": self._ensure_logs,
+            "cloudwatch": lambda: self.tried(
+                "cloudwatch", "PutMetricAlarm", **self.right("cloudwatch", "PutMetricAlarm")
+            ),
+            "sns": self._ensure_sns,
             "sagemaker": self._ensure_sagemaker,
         }
         if service in making:
@@ -165,6 +169,13 @@ class Bench:
         self.tried("logs", "CreateLogGroup", logGroupName="drawn")
         self.tried("logs", "CreateLogStream", **stream)
         self.tried("logs", "PutLogEvents", **stream, logEvents=[{"timestamp": 1700000000000, "message": "drawn"}])
+
+    def _ensure_sns(self) -> None:
+        topic = self.tried("sns", "CreateTopic", Name="drawn")
+        if topic is not None:
+            address = {"Protocol": "http", "Endpoint": "http://127.0.0.1:1/", "ReturnSubscriptionArn": True}
+            made = self.call("sns", "Subscribe", {"TopicArn": topic["TopicArn"], **address})
+            self.known["sns"]["SubscriptionArn"] = [made["SubscriptionArn"], "none"]
 
     def _ensure_sagemaker(self) -> None:
         for noun, member, name in (

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.hosting import Hosting
 from tests.servers import Server
 
 HERE = Path(__file__).parent
@@ -69,6 +70,12 @@ def environment() -> Iterator[Mapping[str, str]]:
         Server(Path(data), variables=interrupted) as server,
     ):
         yield server.variables() | {"HOME": home}
+
+
+@pytest.fixture(scope="session")
+def hosting(environment: Mapping[str, str]) -> Hosting:
+    """Models to deploy on that server."""
+    return Hosting(environment)
 
 
 def build(name: str) -> Path:

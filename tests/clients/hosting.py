@@ -30,7 +30,7 @@ class Hosting:
 
         self.sagemaker, self.runtime, self.s3 = client("sagemaker"), client("sagemaker-runtime"), client("s3")
         self.logs, self.cloudwatch = client("logs"), client("cloudwatch")
-        self.scaling = client("application-autoscaling")
+        self.scaling, self.sns = client("application-autoscaling"), client("sns")
         self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
         for number in (1, 2):
             self.train(number)

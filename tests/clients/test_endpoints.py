@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,11 +13,6 @@ from botocore.exceptions import ClientError
 from tests.clients.hosting import BUCKET, IMAGE, ROW, Hosting, variant
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def hosting(environment: Mapping[str, str]) -> Hosting:
-    return Hosting(environment)
 
 
 @pytest.fixture(scope="module")

@@ -39,6 +39,16 @@ NOT_RIGHT = {  # these need what only a client's earlier answer has, or an endpo
     ("sagemaker-runtime", "InvokeEndpointAsync"),
     ("sagemaker-runtime", "InvokeEndpointWithResponseStream"),
     ("sagemaker", "StopHyperParameterTuningJob"),
+    ("sns", "ConfirmSubscription"),
+    ("application-autoscaling", "RegisterScalableTarget"),
+    ("application-autoscaling", "DeregisterScalableTarget"),
+    ("application-autoscaling", "PutScalingPolicy"),
+    ("application-autoscaling", "DeleteScalingPolicy"),
+    ("application-autoscaling", "PutScheduledAction"),
+    ("application-autoscaling", "DeleteScheduledAction"),
+    ("application-autoscaling", "TagResource"),
+    ("application-autoscaling", "UntagResource"),
+    ("application-autoscaling", "ListTagsForResource"),
 }
 
 

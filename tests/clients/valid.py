@@ -7,6 +7,8 @@ from typing import Any
 ROLE = "arn:aws:iam::000000000000:role/SalviaExecutionRole"
 POLICY = "arn:aws:iam::000000000000:policy/drawn-policy"
 JOB = "arn:aws:sagemaker:us-west-2:000000000000:training-job/drawn-job"
+ALARM = "arn:aws:cloudwatch:us-west-2:000000000000:alarm:drawn-alarm"
+TOPIC = "arn:aws:sns:us-west-2:000000000000:drawn"
 GROUP = "arn:aws:logs:us-west-2:000000000000:log-group:drawn"
 IMAGE = "000000000000.dkr.ecr.us-west-2.amazonaws.com/nothing-like-it:1.0"  # so that no job really runs
 SERVES = "246618743249.dkr.ecr.us-west-2.amazonaws.com/sagemaker-xgboost:1.7-1"
@@ -87,6 +89,39 @@ KNOWN: dict[str, dict[str, list[Any]]] = {
             {"Id": "b", "Expression": "a * 2"},
         ]],
         "MetricData": [[{"MetricName": "loss", "Value": 1.0}]],
+        "AlarmName": ["drawn-alarm", "none"],
+        "AlarmNames": [["drawn-alarm"], ["none"]],
+        "ResourceARN": [ALARM, ALARM + "-none"],
+        "TagKeys": [["drawn"]],
+        "AlarmActions": [[TOPIC], ["arn:aws:lambda:us-west-2:000000000000:function:f"]],
+        "EvaluationPeriods": [1, 3],
+        "Threshold": [1.0],
+        "TreatMissingData": ["breaching", "maybe"],
+    },
+    "application-autoscaling": {
+        "ServiceNamespace": ["sagemaker", "ecs"],
+        "ResourceId": ["endpoint/drawn-endpoint/variant/drawn", "endpoint/none/variant/drawn", "service/x"],
+        "ScalableDimension": ["sagemaker:variant:DesiredInstanceCount", "sagemaker:variant:DesiredProvisionedConcurrency"],
+        "Schedule": ["rate(1 day)", "cron(0 8 * * ? *)", "at(2030-01-01T00:00:00)", "cron(* * * * * *)", "rate(0 days)"],
+        "Timezone": ["UTC", "Europe/Berlin", "../etc", "Middle/Earth"],
+        "ResourceARN": ["arn:aws:application-autoscaling:us-west-2:000000000000:scalable-target/none"],
+        "MaxResults": [10],
+        "PolicyType": ["StepScaling", "TargetTrackingScaling", "PredictiveScaling"],
+    },
+    "sns": {
+        "Name": ["drawn", "drawn.fifo"],
+        "TopicArn": [TOPIC, TOPIC + "-none"],
+        "TargetArn": [TOPIC],
+        "ResourceArn": [TOPIC, TOPIC + "-none"],
+        "Protocol": ["http", "https", "sqs"],
+        "Endpoint": ["http://127.0.0.1:1/", "https://127.0.0.1:1/", "http://[", "http://a:b/"],
+        "Attributes": [{"DisplayName": "drawn"}, {"RawMessageDelivery": "true"}],
+        "AttributeName": ["DisplayName", "RawMessageDelivery", "Policy"],
+        "AttributeValue": ["true", "drawn"],
+        "MessageStructure": ["json"],
+        "Message": ['{"default": "drawn"}', "drawn", "{"],
+        "MessageAttributes": [{"kind": {"DataType": "String", "StringValue": "v"}}],
+        "TagKeys": [["drawn"]],
     },
     "sagemaker": {
         "TrainingJobName": ["drawn-job", "none"],
@@ -216,6 +251,19 @@ RIGHT: dict[tuple[str, str], dict[str, Any]] = {
     ("logs", "GetLogEvents"): {"logGroupName": "drawn"},
     ("logs", "FilterLogEvents"): {"logGroupName": "drawn"},
     ("logs", "UntagLogGroup"): {"tags": ["drawn"]},
+    ("cloudwatch", "PutMetricAlarm"): {
+        "Namespace": "Drawn",
+        "MetricName": "loss",
+        "Statistic": "Average",
+        "Period": 60,
+        "EvaluationPeriods": 1,
+        "Threshold": 1.0,
+        "ComparisonOperator": "GreaterThanThreshold",
+    },
+    ("sns", "Subscribe"): {"Endpoint": "http://127.0.0.1:1/"},
+    ("sns", "Publish"): {"TopicArn": TOPIC},
+    ("sns", "SetSubscriptionAttributes"): {"AttributeName": "RawMessageDelivery", "AttributeValue": "true"},
+    ("sns", "SetTopicAttributes"): {"AttributeName": "DisplayName", "AttributeValue": "drawn"},
     ("cloudwatch", "GetMetricStatistics"): {"Statistics": ["Average"]},
     ("cloudwatch", "PutMetricData"): {"MetricData": [{"MetricName": "loss", "Value": 1.0}]},
     ("sagemaker", "CreateModel"): {"ModelName": "drawn-made", "PrimaryContainer": CONTAINER, "ExecutionRoleArn": ROLE},

@@ -277,3 +277,34 @@ async def test_minutes_can_be_made_shorter_to_see_in_seconds_what_an_alarm_does(
 
     assert delay == 1.0
     assert (await bench.shown())[0]["StateValue"] == "ALARM"
+
+
+async def test_topics_among_the_actions_are_told_of_a_change_once(bench: Bench) -> None:
+    told: list[tuple[str, Any, str, str]] = []
+
+    async def publish(topic_arn: str, texts: dict[str, str], name: str, subject: str) -> None:
+        told.append((topic_arn, orjson.loads(texts["default"]), name, subject))
+
+    bench.world.parts["publish"] = publish
+    topic = f"arn:aws:sns:us-west-2:{fakes.ACCOUNT}:t"
+    await bench.put(AlarmActions=[topic], Dimensions=[{"Name": "x", "Value": "y"}])
+    await bench(
+        "PutMetricData",
+        Namespace="n",
+        MetricData=[{"MetricName": "m", "Value": 9.0, "Timestamp": NOW, "Dimensions": [{"Name": "x", "Value": "y"}]}],
+    )
+    bench.clock.advance(60)
+    record = cast(Record, await bench.world.table.get("Alarm", fakes.ACCOUNT, fakes.REGION, "a"))
+    await bench.kind.reconcile(record)  # and killed before it was recorded
+    await bench.step()
+    await bench.step()
+    await bench("DisableAlarmActions", AlarmNames=["a"])
+    await bench("SetAlarmState", AlarmName="a", StateValue="OK", StateReason="r")
+    await bench.step()
+
+    assert [one[2] for one in told] == [told[0][2]] * 2
+    arn, document, _, subject = told[0]
+    assert (arn, subject) == (topic, 'ALARM: "a" in us-west-2')
+    assert (document["OldStateValue"], document["NewStateValue"]) == ("INSUFFICIENT_DATA", "ALARM")
+    assert document["Trigger"]["Statistic"] == "AVERAGE"
+    assert document["Trigger"]["Dimensions"] == [{"value": "y", "name": "x"}]

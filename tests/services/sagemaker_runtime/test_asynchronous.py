@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from salvia.base.errors import AwsError
@@ -149,3 +150,33 @@ async def test_each_kind_of_endpoint_is_asked_in_its_own_way(bench: AsyncBench) 
         await invoke_endpoint_async(bench.world, bench.asked(InputLocation="s3://bucket/in.csv"))
     with pytest.raises(AwsError, match="must be an object in S3"):
         await invoke_endpoint_async(bench.world, bench.asked(InputLocation="here", Body=b""))
+
+
+@pytest.mark.parametrize(("status", "topic"), [(200, "good"), (500, "bad")])
+async def test_topics_are_told_how_it_ended(bench: AsyncBench, status: int, topic: str) -> None:
+    told: list[tuple[str, Any]] = []
+
+    async def publish(topic_arn: str, texts: dict[str, str], name: str) -> None:
+        told.append((topic_arn, orjson.loads(texts["default"])))
+
+    bench.world.parts["publish"] = publish
+    topics = {"SuccessTopic": "arn:aws:sns:us-west-2:0:good", "ErrorTopic": "arn:aws:sns:us-west-2:0:bad"}
+    await bench.deployed(OutputConfig={"S3OutputPath": "s3://bucket/out/", "NotificationConfig": topics})
+    bench.serving.handlers[bench.running[0]] = lambda _: ModelAnswer(status, {"content-type": "text/csv"}, b"1")
+    reply = await ask(bench, InferenceId="mine")
+    await bench.look()
+
+    ((arn, document),) = told
+    assert arn == f"arn:aws:sns:us-west-2:0:{topic}"
+    assert document["inferenceId"] == "mine"
+    assert document["requestParameters"] == {
+        "contentType": "text/csv",
+        "endpointName": "e",
+        "inputLocation": "s3://bucket/in.csv",
+    }
+    if status == 200:
+        assert document["invocationStatus"] == "Completed"
+        assert document["responseParameters"] == {"contentType": "text/csv", "outputLocation": reply["OutputLocation"]}
+    else:
+        assert document["invocationStatus"] == "Failed"
+        assert document["failureReason"]

@@ -21,8 +21,10 @@ from salvia.services.iam.principal import Principal, Principals, speaks_as
 _NOBODY = Layer(())
 _NO_CONTEXT: Context = {}
 _QUERY_STYLE = frozenset(
-    {"s3", "sts", "iam", "cloudwatch"}
+    {"s3", "sts", "iam", "cloudwatch", "sns"}
 )  # "AccessDenied" with 403; the rest: "AccessDeniedException"
+
+_BY_TOKEN = frozenset({"ConfirmSubscription", "Unsubscribe"})  # who names the token or the subscription got a message
 
 
 def authorizer(world: World) -> Callable[[Call], Awaitable[None]]:
@@ -44,6 +46,8 @@ class Authorizer:
             return
         if call.operation == "PostObject" and "object_store" in self._world.parts:
             return  # who signed stands in the form: S3 reads it, and asks again with the PutObject that it is
+        if call.service == "sns" and call.operation in _BY_TOKEN:
+            return
         if not caller.account and call.service != "s3":
             raise _refusal(call, "Anonymous callers may only use buckets that are open to them.")
         needs = await needs_of(self._world, call)

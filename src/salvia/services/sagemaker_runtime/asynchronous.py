@@ -23,7 +23,7 @@ from salvia.ports.table import Record
 from salvia.resources.fleet import Key, Route
 from salvia.resources.kind import Resource
 from salvia.resources.world import World
-from salvia.services.sagemaker_runtime import asking, errors
+from salvia.services.sagemaker_runtime import asking, errors, notices
 
 TIME_TO_LIVE = 6 * 3600
 INVOCATION_SECONDS = 900
@@ -146,7 +146,9 @@ class AsyncInvocation(Resource):
             answered = await asking.ask(self.world, call, route, request, seconds=spec["seconds"])
             answer = await asking.whole(answered.answer)
             assert isinstance(answer.body, bytes)
-            await self._store(record, role, spec["output"], answer.body, answer.headers.get("content-type", ""))
+            kind = answer.headers.get("content-type", "")
+            await self._store(record, role, spec["output"], answer.body, kind)
+            await notices.completed(self.world, record, route, role, kind)
         except errors.Unavailable:
             await asyncio.sleep(_AGAIN)
             return
@@ -171,6 +173,7 @@ class AsyncInvocation(Resource):
         try:
             role = await self.world.parts["execution_caller"](route.variants[0].role, record.account)
             await self._store(record, role, record.spec["failure"], message.encode(), "text/plain")
+            await notices.failed(self.world, record, route, role, message)
         except (AwsError, NoSuchObjectError):
             return  # where failures go cannot be written to: AWS tells nobody either
 

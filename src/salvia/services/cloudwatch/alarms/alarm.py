@@ -13,6 +13,7 @@ from salvia.ports.table import Record
 from salvia.resources.kind import Resource
 from salvia.resources.shown import Shown
 from salvia.resources.world import World
+from salvia.services.cloudwatch.alarms.notice import notify
 from salvia.services.cloudwatch.alarms.request import ACTIONS, admitted, period_of, queries_of, returned
 from salvia.services.cloudwatch.alarms.rule import SPARE, Point, Rule, Verdict
 from salvia.services.cloudwatch.metric_data import values
@@ -89,14 +90,14 @@ class Alarm(Resource):
         if _is_set(record):
             wish = record.spec["_set"]
             record.status["_set"] = wish["at"]
-            self._enter(record, wish["StateValue"], wish["StateReason"], wish.get("StateReasonData", ""))
+            await self._enter(record, wish["StateValue"], wish["StateReason"], wish.get("StateReasonData", ""))
             return turn - now % turn + turn  # so that who looks at alarms has seen it
         scope = Scope(record.account, record.region)
         window = await self._series(record.spec, scope, now)
         verdict = rule_of(record.spec).decide(window)
         record.status["_points"] = verdict.points
         if verdict.state and verdict.state != record.state:
-            self._enter(record, verdict.state, verdict.reason, self._data(record.spec, verdict, now))
+            await self._enter(record, verdict.state, verdict.reason, self._data(record.spec, verdict, now))
         return turn - now % turn
 
     def turn_of(self, spec: dict[str, Any]) -> float:
@@ -104,9 +105,10 @@ class Alarm(Resource):
         minute = self.world.settings.alarm_minute_seconds
         return minute if period_of(spec) >= 60 else minute / 6
 
-    def _enter(self, record: Record, state: str, reason: str, data: str) -> None:
+    async def _enter(self, record: Record, state: str, reason: str, data: str) -> None:
         now = self.world.clock.now()
         if state != record.state:
+            await notify(self.world, record, state, reason)
             record.status["StateTransitionedTimestamp"] = now
         if state == "ALARM":
             record.status["_alarmed"] = now
@@ -155,7 +157,7 @@ def rule_of(spec: dict[str, Any]) -> Rule:
 
 
 def actions_of(record: Record) -> set[str]:
-    return {action for member in ACTIONS for action in record.spec[member]}
+    return {action for member in ACTIONS.values() for action in record.spec[member]}
 
 
 def lasting(world: World, period: int) -> int:

@@ -17,7 +17,9 @@ _STEP = 200
 
 
 async def put_metric_alarm(world: World, call: Call) -> dict[str, Any]:
-    policies = [action for member in ACTIONS for action in call.params.get(member) or () if ":scalingPolicy:" in action]
+    policies = [
+        action for member in ACTIONS.values() for action in call.params.get(member) or () if ":scalingPolicy:" in action
+    ]
     # The owner is who is told of a change at once.
     await _kind(world).make(Scope(call.account, call.region), call.params, policies[0] if policies else "")
     return {}

@@ -39,8 +39,8 @@ MEMBERS = {
     "EvaluationInterval": "refused",
     "ActionConfiguration": "refused",
 }
-ACTIONS = ("OKActions", "AlarmActions", "InsufficientDataActions")
-_ACTORS = frozenset({"autoscaling"})  # services whose ARNs are acted on
+ACTIONS = {"OK": "OKActions", "ALARM": "AlarmActions", "INSUFFICIENT_DATA": "InsufficientDataActions"}  # by state
+_ACTORS = frozenset({"autoscaling", "sns"})  # services whose ARNs are acted on
 _TREATMENTS = frozenset({"breaching", "notBreaching", "ignore", "missing"})
 _SHORT = frozenset({10, 20, 30})
 _DAY = 86_400
@@ -76,10 +76,10 @@ def admitted(request: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
         raise AlarmInvalid("DatapointsToAlarm must not be greater than EvaluationPeriods.")
     _check_metrics(request)
     _check_span(period_of(request) * request["EvaluationPeriods"], period_of(request))
-    for member in ACTIONS:
+    for member in ACTIONS.values():
         for action in request.get(member) or ():
             _check_action(member, action, scope)
-    return {"ActionsEnabled": True, "Dimensions": []} | {member: [] for member in ACTIONS} | dict(request)
+    return {"ActionsEnabled": True, "Dimensions": []} | {member: [] for member in ACTIONS.values()} | dict(request)
 
 
 def queries_of(spec: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -145,6 +145,6 @@ def _check_action(member: str, action: str, scope: Scope) -> None:
     except ValueError:
         raise AlarmInvalid(f"Invalid arn syntax: {action}") from None
     if arn.service not in _ACTORS:
-        raise AlarmInvalid(f"{member}: {action} cannot be acted on here: scaling policies can.")
+        raise AlarmInvalid(f"{member}: {action} cannot be acted on here: scaling policies and SNS topics can.")
     if arn.region != scope.region:
         raise AlarmInvalid(f"Invalid region {arn.region} specified. Only {scope.region} is supported.")

@@ -1,4 +1,4 @@
-"""The needs of CloudWatch and CloudWatch Logs requests."""
+"""The needs of CloudWatch, CloudWatch Logs and SNS requests."""
 
 from collections.abc import Sequence
 
@@ -39,6 +39,16 @@ def metric_needs(call: Call) -> Sequence[Need]:
         return (Need(action, params["ResourceARN"]),)
     keys = {"cloudwatch:namespace": (params["Namespace"],)} if "Namespace" in params else {}
     return (Need(action, "*", keys),)
+
+
+def topic_needs(call: Call) -> Sequence[Need]:
+    params, action = call.params, f"sns:{call.operation}"
+    arn = params.get("TopicArn") or params.get("TargetArn") or params.get("ResourceArn")
+    if not arn and "SubscriptionArn" in params:
+        arn = params["SubscriptionArn"].rpartition(":")[0]  # a subscription is a part of its topic
+    if not arn and call.operation == "CreateTopic":
+        arn = f"arn:{partition_of(call.region)}:sns:{call.region}:{call.account}:{params['Name']}"
+    return (Need(action, arn or "*"),)
 
 
 def _tag_keys(call: Call) -> dict[str, Sequence[str]]:

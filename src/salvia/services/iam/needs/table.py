@@ -15,6 +15,7 @@ _BY_SERVICE: Mapping[str, Callable[[Call], Sequence[Need]]] = {
     "sagemaker-metrics": sagemaker.runtime_needs,
     "logs": monitoring.log_needs,
     "cloudwatch": monitoring.metric_needs,
+    "sns": monitoring.topic_needs,
     "sts": identity.sts_needs,
 }
 _LOOKING_UP: Mapping[str, Callable[[World, Call], Awaitable[Sequence[Need]]]] = {"iam": identity.iam_needs}

@@ -99,11 +99,9 @@ def _check(request: dict[str, Any]) -> None:
         raise ValidationError("AsyncInferenceConfig: OutputConfig needs an S3OutputPath.")
     if asynchronous and shadows:
         raise ValidationError("AsyncInferenceConfig cannot be used with ShadowProductionVariants.")
-    notified = ((request.get("AsyncInferenceConfig") or {}).get("OutputConfig") or {}).get("NotificationConfig") or {}
-    if notified.get("SuccessTopic") or notified.get("ErrorTopic"):
-        raise ValidationError(
-            "NotificationConfig is not supported: there is no SNS here. Look for the output object instead."
-        )
+    notified = ((asynchronous or {}).get("OutputConfig") or {}).get("NotificationConfig") or {}
+    if notified.get("IncludeInferenceResponseIn"):
+        raise ValidationError("IncludeInferenceResponseIn is not supported: a notification says where the output is.")
 
 
 def _check_variant(variant: dict[str, Any]) -> None:

@@ -1,0 +1,163 @@
+"""Subscriptions: HTTP and HTTPS addresses that get what is published to a topic, once they have confirmed that they want it."""
+
+import secrets
+import urllib.parse
+import uuid
+from typing import Any
+
+from salvia.base.call import Call
+from salvia.base.errors import AwsError
+from salvia.ports.table import Record
+from salvia.resources.kind import Resource
+from salvia.resources.world import World
+from salvia.services.sns import topics
+from salvia.services.sns.delivery import send_confirmation
+from salvia.services.sns.errors import InvalidParameter, TopicMissing
+from salvia.services.sns.listing import page
+
+PENDING = "PendingConfirmation"
+_PROTOCOLS = ("http", "https")
+_SETTABLE = frozenset({"RawMessageDelivery"})
+
+
+class Subscription(Resource):
+    """`spec["confirmed"]` says whether messages go there; `spec["token"]` is what confirms it."""
+
+    noun = "Subscription"
+
+    def view(self, record: Record) -> dict[str, Any]:
+        return {
+            "SubscriptionArn": record.arn if record.spec["confirmed"] else PENDING,
+            "Owner": record.account,
+            "Protocol": record.spec["Protocol"],
+            "Endpoint": record.spec["Endpoint"],
+            "TopicArn": record.owner,
+        }
+
+
+async def subscribe(world: World, call: Call) -> dict[str, Any]:
+    """The address is asked to confirm. One that is subscribed already stays as it is, and is asked again if it never did."""
+    params = call.params
+    topic = await topics.find(world, params["TopicArn"], call.account)
+    endpoint = _checked(params["Protocol"], params.get("Endpoint", ""))
+    attributes = dict(params.get("Attributes", {}))
+    for name, value in attributes.items():
+        _check_attribute(name, value)
+    known = next((one for one in await topics.subscriptions_of(world, topic) if one.spec["Endpoint"] == endpoint), None)
+    subscription = known or await _made(world, topic, params["Protocol"], endpoint, attributes)
+    if not subscription.spec["confirmed"]:
+        await send_confirmation(world, subscription)
+    shown = subscription.spec["confirmed"] or params.get("ReturnSubscriptionArn")
+    return {"SubscriptionArn": subscription.arn if shown else "pending confirmation"}
+
+
+async def confirm_subscription(world: World, call: Call) -> dict[str, Any]:
+    """Who has the token has got the message: no other proof is asked for."""
+    topic = await topics.find(world, call.params["TopicArn"])
+    token = call.params["Token"]
+    for one in await topics.subscriptions_of(world, topic):
+        if secrets.compare_digest(one.spec["token"].encode(), token.encode()):
+            await _changed(world, one.arn, {"confirmed": True})
+            return {"SubscriptionArn": one.arn}
+    raise InvalidParameter("Invalid parameter: Token")
+
+
+async def unsubscribe(world: World, call: Call) -> dict[str, Any]:
+    """Every message names the address for it, so that who gets messages can end them."""
+    record = await world.table.find(call.params["SubscriptionArn"])
+    if record is not None and record.kind == Subscription.noun and call.account in {"", record.account}:
+        await world.table.delete(record)
+    return {}
+
+
+async def list_subscriptions(world: World, call: Call) -> dict[str, Any]:
+    view = world.kinds[Subscription.noun].view
+    return await page(world, call, Subscription.noun, "Subscriptions", view)
+
+
+async def list_subscriptions_by_topic(world: World, call: Call) -> dict[str, Any]:
+    topic = await topics.find(world, call.params["TopicArn"], call.account)
+    view = world.kinds[Subscription.noun].view
+    return await page(world, call, Subscription.noun, "Subscriptions", view, topic.arn)
+
+
+async def get_subscription_attributes(world: World, call: Call) -> dict[str, Any]:
+    record = await _found(world, call)
+    return {
+        "Attributes": world.kinds[Subscription.noun].view(record)
+        | {
+            "SubscriptionArn": record.arn,
+            "PendingConfirmation": str(not record.spec["confirmed"]).lower(),
+            "ConfirmationWasAuthenticated": "false",
+            "RawMessageDelivery": record.spec["Attributes"].get("RawMessageDelivery", "false"),
+        }
+    }
+
+
+async def set_subscription_attributes(world: World, call: Call) -> dict[str, Any]:
+    record = await _found(world, call)
+    name, value = call.params["AttributeName"], call.params.get("AttributeValue", "")
+    _check_attribute(name, value)
+    await _changed(world, record.arn, {"Attributes": record.spec["Attributes"] | {name: value}})
+    return {}
+
+
+def _checked(protocol: str, endpoint: str) -> str:
+    if protocol not in _PROTOCOLS:
+        raise InvalidParameter(f"Invalid parameter: Protocol {protocol} is not supported here: http and https are")
+    try:
+        address = urllib.parse.urlsplit(endpoint)
+        fits = address.scheme == protocol and address.hostname and "@" not in address.netloc and address.port != 0
+    except ValueError:
+        fits = False
+    if not fits or not endpoint.isascii() or any(each.isspace() for each in endpoint):
+        raise InvalidParameter(f"Invalid parameter: Endpoint must match the specified protocol: {protocol}://HOST/PATH")
+    return endpoint
+
+
+def _check_attribute(name: str, value: str) -> None:
+    if name not in _SETTABLE:
+        raise InvalidParameter(f"Invalid parameter: AttributeName {name} is not supported here")
+    if value.lower() not in {"true", "false"}:
+        raise InvalidParameter(f"Invalid parameter: Attributes Reason: {name}: Invalid value [{value}]")
+
+
+async def _made(world: World, topic: Record, protocol: str, endpoint: str, attributes: dict[str, str]) -> Record:
+    now, key = world.clock.now(), str(uuid.uuid4())
+    record = Record(
+        kind=Subscription.noun,
+        account=topic.account,
+        region=topic.region,
+        key=key,
+        arn=f"{topic.arn}:{key}",
+        created=now,
+        modified=now,
+        spec={
+            "Protocol": protocol,
+            "Endpoint": endpoint,
+            "Attributes": attributes,
+            "confirmed": False,
+            "token": secrets.token_hex(64),
+        },
+        name=key,
+        owner=topic.arn,
+    )
+    await world.table.insert(record)
+    return record
+
+
+async def _found(world: World, call: Call) -> Record:
+    record = await world.table.find(call.params["SubscriptionArn"])
+    if record is None or (record.kind, record.account) != (Subscription.noun, call.account):
+        raise TopicMissing("Subscription does not exist")
+    return record
+
+
+async def _changed(world: World, arn: str, change: dict[str, Any]) -> None:
+    while True:
+        record = await world.table.find(arn)
+        if record is None:
+            raise AwsError("Subscription does not exist", code="NotFound", http_status=404)
+        record.spec |= change
+        if await world.table.save_wish(record):
+            return

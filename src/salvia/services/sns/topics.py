@@ -1,0 +1,167 @@
+"""Topics: names that messages are published to."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from salvia.base.arn import Arn, Scope
+from salvia.base.call import Call
+from salvia.ports.table import Query, Record
+from salvia.resources.kind import Resource
+from salvia.resources.world import World
+from salvia.services.sns.errors import InvalidParameter, TagTargetMissing, TopicMissing
+from salvia.services.sns.listing import page
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,256}")
+_SETTABLE = frozenset({"DisplayName"})
+DELIVERY = {
+    "http": {
+        "defaultHealthyRetryPolicy": {
+            "minDelayTarget": 20,
+            "maxDelayTarget": 20,
+            "numRetries": 3,
+            "numMaxDelayRetries": 0,
+            "numNoDelayRetries": 0,
+            "numMinDelayRetries": 0,
+            "backoffFunction": "linear",
+        },
+        "disableSubscriptionOverrides": False,
+    }
+}
+
+
+class Topic(Resource):
+    noun = "Topic"
+
+
+async def find(world: World, topic_arn: str, account: str = "") -> Record:
+    """The topic of an ARN; of this account, if one is named. Raises InvalidParameter, TopicMissing."""
+    try:
+        arn = Arn.parse(topic_arn)
+    except ValueError:
+        arn = None
+    if arn is None or arn.service != "sns" or not _NAME.fullmatch(arn.resource):
+        raise InvalidParameter("Invalid parameter: TopicArn")
+    record = await world.table.get(Topic.noun, arn.account, arn.region, arn.resource)
+    if record is None or (account and arn.account != account):
+        raise TopicMissing("Topic does not exist")
+    return record
+
+
+async def create_topic(world: World, call: Call) -> dict[str, Any]:
+    """One that is there already, with the same attributes, is what was asked for."""
+    params, scope, now = call.params, Scope(call.account, call.region), world.clock.now()
+    name, attributes = params["Name"], dict(params.get("Attributes", {}))
+    if not _NAME.fullmatch(name):
+        raise InvalidParameter("Invalid parameter: Topic Name")
+    for attribute in attributes:
+        _check_attribute(attribute)
+    if params.get("DataProtectionPolicy"):
+        raise InvalidParameter("Invalid parameter: DataProtectionPolicy is not supported here")
+    record = Record(
+        kind=Topic.noun,
+        account=scope.account,
+        region=scope.region,
+        key=name,
+        arn=scope.arn("sns", name),
+        created=now,
+        modified=now,
+        spec={"Attributes": attributes},
+        name=name,
+        tags={tag["Key"]: tag["Value"] for tag in params.get("Tags", ())},
+    )
+    if not await world.table.insert(record):
+        known = await find(world, record.arn)
+        if any(known.spec["Attributes"].get(attribute) != value for attribute, value in attributes.items()):
+            raise InvalidParameter(
+                "Invalid parameter: Attributes Reason: Topic already exists with different attributes"
+            )
+    return {"TopicArn": record.arn}
+
+
+async def delete_topic(world: World, call: Call) -> dict[str, Any]:
+    """With its subscriptions; one that is not there is deleted already."""
+    try:
+        topic = await find(world, call.params["TopicArn"], call.account)
+    except TopicMissing:
+        return {}
+    await world.table.delete(topic)
+    for subscription in await subscriptions_of(world, topic):
+        await world.table.delete(subscription)
+    return {}
+
+
+async def list_topics(world: World, call: Call) -> dict[str, Any]:
+    return await page(world, call, Topic.noun, "Topics", lambda topic: {"TopicArn": topic.arn})
+
+
+async def get_topic_attributes(world: World, call: Call) -> dict[str, Any]:
+    topic = await find(world, call.params["TopicArn"], call.account)
+    confirmed = [one.spec["confirmed"] for one in await subscriptions_of(world, topic)]
+    facts = {
+        "TopicArn": topic.arn,
+        "Owner": topic.account,
+        "DisplayName": "",
+        "SubscriptionsConfirmed": str(confirmed.count(True)),
+        "SubscriptionsPending": str(confirmed.count(False)),
+        "SubscriptionsDeleted": "0",
+        "EffectiveDeliveryPolicy": orjson.dumps(DELIVERY).decode(),
+    }
+    return {"Attributes": facts | topic.spec["Attributes"]}
+
+
+async def set_topic_attributes(world: World, call: Call) -> dict[str, Any]:
+    _check_attribute(call.params["AttributeName"])
+    while True:
+        topic = await find(world, call.params["TopicArn"], call.account)
+        topic.spec["Attributes"][call.params["AttributeName"]] = call.params.get("AttributeValue", "")
+        if await world.table.save_wish(topic):
+            return {}
+
+
+async def subscriptions_of(world: World, topic: Record) -> list[Record]:
+    found: list[Record] = []
+    while True:
+        after = (found[-1].key, found[-1].key) if found else None
+        query = Query("Subscription", topic.account, topic.region, owner=topic.arn, sort="key", after=after)
+        records = await world.table.select(query)
+        found += records
+        if len(records) < query.limit:
+            return found
+
+
+async def list_tags(world: World, call: Call) -> dict[str, Any]:
+    topic = await _tagged(world, call)
+    return {"Tags": [{"Key": key, "Value": value} for key, value in topic.tags.items()]}
+
+
+async def tag_resource(world: World, call: Call) -> dict[str, Any]:
+    added = {tag["Key"]: tag["Value"] for tag in call.params["Tags"]}
+    return await _retagged(world, call, lambda tags: tags | added)
+
+
+async def untag_resource(world: World, call: Call) -> dict[str, Any]:
+    removed = set(call.params["TagKeys"])
+    return await _retagged(world, call, lambda tags: {key: value for key, value in tags.items() if key not in removed})
+
+
+def _check_attribute(name: str) -> None:
+    if name not in _SETTABLE:
+        raise InvalidParameter(f"Invalid parameter: AttributeName {name} is not supported here")
+
+
+async def _tagged(world: World, call: Call) -> Record:
+    try:
+        return await find(world, call.params["ResourceArn"], call.account)
+    except TopicMissing:
+        raise TagTargetMissing("Resource does not exist") from None
+
+
+async def _retagged(world: World, call: Call, change: Callable[[dict[str, str]], dict[str, str]]) -> dict[str, Any]:
+    while True:
+        topic = await _tagged(world, call)
+        topic.tags = change(topic.tags)
+        if await world.table.save_wish(topic):
+            return {}
