@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from salvia.base.errors import AwsError
 from salvia.model.load import Models
@@ -189,6 +189,7 @@ class Router:
         return route
 
     def _rest(self, request: Request, services: list[ServiceModel], mark: Mark) -> Route:
+        arguments = dict(reversed(request.arguments))
         for service in services or self._by_signing.get("s3", []):
             protocol = _REST.get(service.metadata["protocol"])
             if protocol is None:
@@ -200,9 +201,7 @@ class Router:
             else:
                 path = self.bucket_path(request, mark)
             try:
-                found = self._table(service).find(
-                    request.method, path, dict(reversed(request.arguments)), request.headers
-                )
+                found = self._table(service).find(request.method, path, arguments, request.headers)
             except Malformed as error:
                 raise AwsError("Couldn't parse the specified URI.", code="InvalidURI") from error
             if found is not None:
@@ -232,6 +231,7 @@ def _is_form(request: Request) -> bool:
     return request.method == "POST" and request.headers.get("content-type", "").startswith("multipart/form-data")
 
 
+@cache
 def _speaks(service: ServiceModel, protocol: str) -> bool:
     metadata = service.metadata
     return protocol == metadata["protocol"] or protocol in metadata.get("protocols", ())

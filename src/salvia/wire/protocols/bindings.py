@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 import orjson
@@ -24,28 +25,37 @@ def read_head(request: Request, shape: Shape) -> dict[str, Any]:
     arguments: dict[str, list[str]] = {}
     for name, text in request.arguments:
         arguments.setdefault(name, []).append(text)
-    for name, member in shape.members.items():
-        place = member.location
-        if place is None:
-            continue
-        wire = name if member.location_name is None else member.location_name
+    headers, labels = request.headers, request.labels
+    for name, place, wire, member in _placed(shape):
         value: Any = None
         if place == HEADER:
-            value = _header(member, request.headers.get(wire.lower()))
+            if wire in headers:
+                value = _header(member, headers[wire])
         elif place == QUERY_STRING:
-            value = _argument(member, wire, arguments)
-        elif place == URI and wire in request.labels:
-            value = read_text(member, request.labels[wire])
+            if arguments or member.type == "map":
+                value = _argument(member, wire, arguments)
+        elif place == URI and wire in labels:
+            value = read_text(member, labels[wire])
         elif place == HEADERS:
-            value = _prefixed(wire.lower(), request.headers)
+            value = _prefixed(wire, headers)
         if value is not None:
             result[name] = value
     return result
 
 
-def _header(member: Shape, text: str | None) -> Any:
-    if text is None:
-        return None
+@cache
+def _placed(shape: Shape) -> list[tuple[str, str, str, Shape]]:
+    """Members that stand in the head: name, place, name on the wire (headers in lower case), shape."""
+    found = []
+    for name, member in shape.members.items():
+        if member.location is not None:
+            wire = name if member.location_name is None else member.location_name
+            lower = member.location in {HEADER, HEADERS}
+            found.append((name, member.location, wire.lower() if lower else wire, member))
+    return found
+
+
+def _header(member: Shape, text: str) -> Any:
     _check_text(text)
     if member.jsonvalue:
         try:
