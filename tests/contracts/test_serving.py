@@ -90,6 +90,16 @@ class ServingContract:
 
         assert (await self.ask(serving, b"next")).body == b"next"
 
+    async def test_each_asker_has_a_time_of_its_own(self, serving: DialledServing) -> None:
+        silent = ModelRequest(b"x", {"x-do": "nothing"})
+        patient = asyncio.create_task(serving.ask("run", silent, seconds=60))
+        for seconds in (0.05, 0.02, 0.05):
+            with pytest.raises(TimeoutError):
+                await serving.ask("run", silent, seconds=seconds)
+
+        assert not patient.done()
+        patient.cancel()
+
     async def test_an_asker_that_goes_away_disturbs_nobody(self, serving: DialledServing) -> None:
         waiting = asyncio.create_task(self.ask(serving, b"x", {"x-do": "nothing"}))
         await asyncio.sleep(0.02)

@@ -1,32 +1,32 @@
 """How a run that serves a model is asked: one request, one answer, however the container speaks."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
+
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class ModelRequest:
+class ModelRequest(NamedTuple):
     """What goes to a container's /invocations (or another `path` of its own, such as /models of a multi-model server).
 
     `headers` have lower-case names: content-type, accept, x-amzn-sagemaker-custom-attributes and so on, as the client gave them.
     """
 
     body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = _NONE
     path: str = "/invocations"
     method: str = "POST"
 
 
-@dataclass(frozen=True, slots=True)
-class ModelAnswer:
+class ModelAnswer(NamedTuple):
     """What the container said, whatever its status: an error of the model is an answer too.
 
     `body` comes in pieces only where the container sent it in pieces and the asker said it can take them.
     """
 
     status: int
-    headers: Mapping[str, str] = field(default_factory=dict)  # lower-case names
+    headers: Mapping[str, str] = _NONE  # lower-case names
     body: bytes | AsyncIterator[bytes] = b""
 
 

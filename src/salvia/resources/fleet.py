@@ -113,12 +113,18 @@ class Fleet:
         self._instances: dict[tuple[str, ...], Instance] = {}
         self._changed: asyncio.Event | None = None
 
+    def fresh(self, key: Key, seconds: float) -> Route | None:
+        """The route, if it is known how it was at most so many seconds ago."""
+        route = self.routes.get(key)
+        return route if route is not None and time.monotonic() - route.made_at < seconds else None
+
     async def find(self, key: Key, fresh: float) -> Route | None:
         """The route, as it was at most `fresh` seconds ago; another server may have changed it since."""
+        route = self.fresh(key, fresh)
+        if route is not None:
+            return route
         route = self.routes.get(key)
         if route is not None:
-            if time.monotonic() - route.made_at < fresh:
-                return route
             route.made_at = time.monotonic()  # who asks meanwhile need not load it too
         loaded = await self.load(key)
         if loaded is None:

@@ -2,8 +2,9 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from salvia.adapters.serving.pieces import LONGEST_ANSWER, Pieces
 from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError
@@ -11,15 +12,20 @@ from salvia_container.serving import frames
 from salvia_container.serving.frames import Frame
 
 HELLO_SECONDS = 5.0
+_NEVER = float("inf")
 _HEAVY = 1 << 16  # bytes of requests that are enough work for one connection, when there may be more of them
 
 
 @dataclass(slots=True)
 class _Asked:
-    """A request on its way. `weight` is the part of one connection's work that it is; a ping has none."""
+    """A request on its way. `weight` is the part of one connection's work that it is; a ping has none.
+
+    `until` is the time of the loop at which the asker gives up.
+    """
 
     answer: asyncio.Future[ModelAnswer]
     weight: float
+    until: float
     pieces: Pieces | None = None
 
 
@@ -42,10 +48,13 @@ class FramedRun:
             opened.close()
             raise NoAnswerError(f"the container does not say hello: {error}", sent=False) from error
 
-    async def ask(self, request: ModelRequest, seconds: float, *, streams: bool) -> ModelAnswer:
-        line = self._with_room() or await self._another()
+    def ask(self, request: ModelRequest, seconds: float, *, streams: bool) -> Coroutine[Any, Any, ModelAnswer]:
+        """To be awaited at once."""
         weight = max(1 / self._together, len(request.body) / _HEAVY) if request.path != "/ping" else 0.0
-        return await line.ask(request, seconds, weight, streams=streams)
+        line = self._with_room()
+        if line is not None:
+            return line.ask(request, seconds, weight, streams=streams)
+        return self._ask_another(request, seconds, weight, streams=streams)
 
     def is_busy(self) -> bool:
         """Whether a request is being answered that nobody has given up."""
@@ -65,6 +74,10 @@ class FramedRun:
             if line.load < 1:
                 return line
         return min(self._lines, key=lambda line: line.load) if len(self._lines) >= self._connections else None
+
+    async def _ask_another(self, request: ModelRequest, seconds: float, weight: float, *, streams: bool) -> ModelAnswer:
+        line = await self._another()
+        return await line.ask(request, seconds, weight, streams=streams)
 
     async def _another(self) -> "_Line":
         async with self._opening:
@@ -92,20 +105,21 @@ class _Line(asyncio.Protocol):
         self.hello: asyncio.Future[tuple[int, int]] = self._loop.create_future()
         self.asked: dict[int, _Asked] = {}
         self.load = 0.0
+        self._timer: asyncio.TimerHandle | None = None  # one for all requests: most are answered long before
+        self._looks = _NEVER
 
     async def ask(self, request: ModelRequest, seconds: float, weight: float, *, streams: bool) -> ModelAnswer:
         head = frames.request_head(request.method, request.path, request.headers)
         self._last = (self._last + 1) % (1 << 32)
         number = self._last
         frame = frames.write(frames.STREAM if streams else frames.ASK, number, head, request.body)
-        asked = self.asked[number] = _Asked(self._loop.create_future(), weight)
+        until = self._loop.time() + seconds
+        asked = self.asked[number] = _Asked(self._loop.create_future(), weight, until)
         self.load += weight
         self.transport.write(frame)
-        timer = self._loop.call_later(seconds, _give_up, asked.answer, seconds)
-        try:
-            return await asked.answer
-        finally:
-            timer.cancel()  # the request stays in `asked` even when given up: the worker is at it until it answers
+        if until < self._looks:
+            self._look_at(until)
+        return await asked.answer
 
     def close(self) -> None:
         self.transport.close()
@@ -134,6 +148,25 @@ class _Line(asyncio.Protocol):
             elif not asked.answer.done():
                 asked.answer.set_exception(NoAnswerError(error, sent=True))
         self.asked.clear()
+        self._look_at(_NEVER)
+
+    def _look_at(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._give_up) if when < _NEVER else None
+        self._looks = when
+
+    def _give_up(self) -> None:
+        """What nobody waits for any more stays in `asked`: the worker is at it until it answers."""
+        soonest, now = _NEVER, self._loop.time()
+        for asked in self.asked.values():
+            if asked.answer.done():
+                continue
+            if asked.until <= now:
+                asked.answer.set_exception(TimeoutError("no answer in time"))
+            else:
+                soonest = min(soonest, asked.until)
+        self._look_at(soonest)
 
     def _take(self, frame: Frame) -> None:
         if frame.kind == frames.HELLO:
@@ -168,8 +201,3 @@ class _Line(asyncio.Protocol):
     def _done(self, number: int, asked: _Asked) -> None:
         del self.asked[number]
         self.load = max(0.0, self.load - asked.weight) if self.asked else 0.0
-
-
-def _give_up(answer: asyncio.Future[ModelAnswer], seconds: float) -> None:
-    if not answer.done():
-        answer.set_exception(TimeoutError(f"no answer within {seconds:g} seconds"))

@@ -6,7 +6,7 @@ waits for one, as long as the container itself might have taken.
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from salvia.base.call import Call
 from salvia.base.errors import AwsError
@@ -40,7 +40,8 @@ class Answered:
 async def route_of(world: World, call: Call) -> Route:
     """Raises ValidationError when no such endpoint serves."""
     name: str = call.params["EndpointName"]
-    route = await world.fleet.find((call.account, call.region, name.lower()), world.settings.route_seconds)
+    key, fresh = (call.account, call.region, name.lower()), world.settings.route_seconds
+    route = world.fleet.fresh(key, fresh) or await world.fleet.find(key, fresh)
     if route is None:
         raise errors.not_found(call, name)
     if call.params.get("InferenceComponentName"):
@@ -153,7 +154,7 @@ async def whole(answer: ModelAnswer) -> ModelAnswer:
     """With its body in one piece."""
     if isinstance(answer.body, bytes):
         return answer
-    return replace(answer, body=b"".join([piece async for piece in answer.body]))
+    return answer._replace(body=b"".join([piece async for piece in answer.body]))
 
 
 def _chosen(route: Route, call: Call) -> Variant:

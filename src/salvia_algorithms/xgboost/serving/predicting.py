@@ -38,6 +38,7 @@ class Predictor:
         self._in_place = (
             learner["gradient_booster"]["name"] != "gblinear"
         )  # which the library predicts only from a DMatrix
+        self._proxy = xgb.core._ProxyDMatrix()  # noqa: SLF001 - without it the library makes one for each call, and looks at the machine
         self._shape = ctypes.POINTER(ctypes.c_uint64)()
         self._dimensions = ctypes.c_uint64()
         self._result = ctypes.POINTER(ctypes.c_float)()
@@ -49,23 +50,20 @@ class Predictor:
         # What Booster.inplace_predict does, without what it costs: that is most of the time of a row.
         rows = np.ascontiguousarray(rows, np.float32)
         count, width = rows.shape
-        place = f'{{"data":[{rows.ctypes.data},true],"shape":[{count},{width}],"typestr":"<f4","version":3}}'
+        place = f'{{"data":[{rows.__array_interface__["data"][0]},true],"shape":[{count},{width}],"typestr":"<f4","version":3}}'
         code = xgb.core._LIB.XGBoosterPredictFromDense(  # noqa: SLF001 - the C interface is documented, its Python name is not
             self._booster.handle,
             place.encode(),
             _ASKED,
-            None,
+            self._proxy.handle,
             ctypes.byref(self._shape),
             ctypes.byref(self._dimensions),
             ctypes.byref(self._result),
         )
         xgb.core._check_call(code)  # noqa: SLF001 - as above
         shape = tuple(self._shape[: self._dimensions.value])
-        count = math.prod(shape)
-        at = ctypes.cast(self._result, ctypes.c_void_p).value
-        assert at is not None or not count
-        found = (ctypes.c_float * count).from_address(at) if count else b""
-        return np.frombuffer(found, np.float32).reshape(shape).copy()  # the library uses that memory again
+        found = ctypes.string_at(self._result, 4 * math.prod(shape))  # a copy: the library uses that memory again
+        return np.frombuffer(found, np.float32).reshape(shape)
 
 
 class Ensemble:
