@@ -2,7 +2,8 @@
 
 import csv
 import io
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -46,10 +47,14 @@ def dense(table: pa.Table | pa.RecordBatch, start: int, stop: int) -> Floats:
     return out
 
 
-def explain(name: str, buffer: pa.Buffer | bytes, columns: int, delimiter: str, algorithm: str) -> str:
+def text_of(content: pa.Buffer | bytes) -> TextIO:
+    """The lines of a csv in memory."""
+    return io.TextIOWrapper(io.BytesIO(content), "utf-8", "replace", newline="")
+
+
+def explain(name: str, lines: Iterable[str], columns: int, delimiter: str, algorithm: str) -> str:
     """Which row and column the parser stumbled over; read again, slowly, because the user needs to find it."""
-    text = io.TextIOWrapper(io.BytesIO(buffer), "utf-8", "replace", newline="")
-    for row, cells in enumerate(csv.reader(text, delimiter=delimiter), start=1):
+    for row, cells in enumerate(csv.reader(lines, delimiter=delimiter), start=1):
         if cells and len(cells) != columns:
             return f"{name}: row {row} has {len(cells)} columns, row 1 has {columns}"
         for column, cell in enumerate(cells, start=1):

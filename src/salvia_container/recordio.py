@@ -60,13 +60,13 @@ def stream(pieces: Iterable[bytes | memoryview], block: int = BLOCK_BYTES) -> It
     A block is decoded from about `block` bytes. May raise Malformed, naming the record of the whole file where it is known.
     """
     rest = b""
-    before = 0
+    before = read = 0  # rows, and the bytes before `rest`
     for piece in pieces:
         data = b"".join((rest, piece)) if rest else piece
         view = memoryview(data).cast("B")
         offset = 0
         while _is_whole(view, offset):
-            rows = _Rows(before)
+            rows = _Rows(before, read)
             offset = _read_run(view[: offset + max(block, _frame_size(view, offset))], offset, rows)
             window = view[: offset + block]
             while rows.size < block and _is_whole(window, offset):
@@ -74,8 +74,9 @@ def stream(pieces: Iterable[bytes | memoryview], block: int = BLOCK_BYTES) -> It
             before += rows.count
             yield rows.gather()
         rest = bytes(view[offset:])
+        read += offset
     if rest:
-        _payload(memoryview(rest), 0)
+        _payload(memoryview(rest), 0, read)
         raise Malformed(f"truncated record {before + 1}")
 
 
@@ -134,6 +135,7 @@ class _Rows:
     """Blocks of rows in file order; labels are kept beside them, for each row or for none."""
 
     before: int = 0  # rows of the same file that came earlier, for messages
+    read: int = 0  # and bytes
     blocks: list[Floats | Run] = field(default_factory=list)  # (n, d) dense, or sparse rows
     labels: list[Floats] = field(default_factory=list)
     count: int = 0
@@ -198,7 +200,7 @@ def _as_sparse(block: Floats) -> Run:
 
 def _read_run(view: memoryview, offset: int, rows: _Rows) -> int:
     """Reads one record and every following one that has the same skeleton; returns the offset behind them."""
-    payload = _payload(view, offset)
+    payload = _payload(view, offset, rows.read)
     features, label = _record(payload, rows.before + rows.count + 1)
     stride = 8 + -(-len(payload) // 4) * 4
     if features.keys is not None:
@@ -256,14 +258,15 @@ def _frame_size(view: memoryview, offset: int) -> int:
     return 8 + -(-int(length) // 4) * 4
 
 
-def _payload(view: memoryview, offset: int) -> memoryview:
+def _payload(view: memoryview, offset: int, before: int = 0) -> memoryview:
+    """`before` are the bytes of the same file before `view`."""
     if len(view) - offset < 8:
-        raise Malformed(f"truncated record header at byte {offset}")
+        raise Malformed(f"truncated record header at byte {before + offset}")
     magic, length = struct.unpack_from("<II", view, offset)
     if magic != MAGIC:
-        raise Malformed(f"no RecordIO magic number at byte {offset}")
+        raise Malformed(f"no RecordIO magic number at byte {before + offset}")
     if offset + 8 + -(-length // 4) * 4 > len(view):
-        raise Malformed(f"truncated record at byte {offset}")
+        raise Malformed(f"truncated record at byte {before + offset}")
     return view[offset + 8 : offset + 8 + length]
 
 

@@ -29,7 +29,11 @@ def train(environment: TrainingEnvironment) -> None:
     values = configured(TABLE, environment)
     read = channels.validate(CHANNELS, environment.channels)
     said = Report(ALGORITHM, environment.current_host)
-    sources = {name: Source(environment, channel, feature_dim=values["feature_dim"]) for name, channel in read.items()}
+    again = values["epochs"] > 1
+    sources = {
+        name: Source(environment, channel, feature_dim=values["feature_dim"], keep=again and name == "train")
+        for name, channel in read.items()
+    }
     with collective.joined(environment) as hosts:
         machine = Machine(values, hosts)
         for epoch in range(values["epochs"]):

@@ -78,3 +78,12 @@ def cut(blocks: Iterable[Batch], size: int) -> Iterator[Batch]:
             count += len(block) - start
     if waiting:
         yield stack(waiting)
+
+
+def drawn(blocks: Sequence[Batch], size: int, random: np.random.Generator) -> Iterator[Batch]:
+    """The mini-batches that `cut` makes of these blocks, in an order drawn at random. None is made before it is asked for."""
+    starts = np.cumsum([0, *map(len, blocks)])
+    for place in random.permutation(-(-int(starts[-1]) // size)):
+        first, last = place * size, min((place + 1) * size, starts[-1])
+        touched = range(int(np.searchsorted(starts, first, "right")) - 1, int(np.searchsorted(starts, last)))
+        yield stack([blocks[at].slice(max(0, first - starts[at]), last - starts[at]) for at in touched])

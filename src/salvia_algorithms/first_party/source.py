@@ -6,6 +6,7 @@ Memory is that of a block, and of the rows of the channel where these fit: then 
 import io
 import itertools
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
@@ -14,7 +15,7 @@ import pyarrow.csv
 
 from salvia_algorithms import csv_text
 from salvia_algorithms.files import DataFile, channel_files
-from salvia_algorithms.first_party.batch import Batch, Floats, cut
+from salvia_algorithms.first_party.batch import Batch, Floats, cut, drawn
 from salvia_algorithms.first_party.channels import CSV, Channel
 from salvia_container import recordio
 from salvia_container.failure import UserError
@@ -24,12 +25,23 @@ BLOCK_BYTES = 4 << 20
 KEPT_SHARE = 0.4  # of the instance's memory may be taken by rows that are kept
 
 
+@dataclass(slots=True)
+class Room:
+    """Bytes that rows may take between passes, of all channels of a job together."""
+
+    left: int
+
+    @classmethod
+    def of_instance(cls) -> "Room":
+        return cls(int(memory() * KEPT_SHARE))
+
+
 class Source:
     """The rows of one channel on this host.
 
     `feature_dim` is what the user declared, or None: then the first block decides, and of sparse data the widest. Every
     block is checked: width, and that all numbers are finite. `keep` says whether rows stay in memory between passes when
-    they fit; an algorithm that makes one pass has no use for it.
+    they fit into the `room` that the channels of a job share; an algorithm that makes one pass has no use for it.
     """
 
     def __init__(
@@ -39,13 +51,13 @@ class Source:
         *,
         feature_dim: int | None = None,
         keep: bool = True,
-        room: int | None = None,
+        room: Room | None = None,
     ) -> None:
         self.channel = channel
         self.feature_dim = feature_dim
         self._declared = feature_dim is not None
         self._environment = environment
-        self._room = (int(memory() * KEPT_SHARE) if room is None else room) if keep else 0
+        self._room = (room or Room.of_instance()) if keep else Room(0)
         self._kept: list[Batch] | None = None
         self._passes = 0
 
@@ -59,27 +71,31 @@ class Source:
         """One pass over the channel in mini-batches of `size` rows; the last may be smaller."""
         return cut(self.blocks(), size)
 
-    @property
-    def kept(self) -> bool:
-        """Whether the rows are in memory, so that another pass costs little."""
-        return self._kept is not None
+    def shuffled(self, size: int, seed: int) -> Iterator[Batch]:
+        """Like `batches`, in another order for every seed, where the rows are in memory; else as they come."""
+        if self._kept is None:
+            yield from self.batches(size)
+        else:
+            yield from drawn(self._kept, size, np.random.default_rng(seed))
 
     def blocks(self) -> Iterator[Batch]:
         """One pass over the channel, as its rows come. A pass that is left early is one, too."""
         if self._kept is not None:
             yield from self._kept
             return
-        kept: list[Batch] | None = [] if self._room else None
+        kept: list[Batch] | None = [] if self._room.left else None
         size = 0
         try:
             for block in self._checked():
                 size += block.nbytes
-                if size > self._room:
-                    kept = None
+                if size > self._room.left:
+                    kept, self._room = None, Room(0)  # nor will they fit next time
                 if kept is not None:
                     kept.append(block)
                 yield block
-            self._kept = kept
+            if kept is not None:
+                self._kept = kept
+                self._room.left -= size
         finally:
             self._passes += 1
 
@@ -106,7 +122,8 @@ class Source:
 
     def _recordio(self, file: DataFile, stream: io.RawIOBase | BinaryIO) -> Iterator[Batch]:
         try:
-            pieces = iter(lambda: stream.read(BLOCK_BYTES) or b"", b"") if self.channel.pipe else [file.buffer()]
+            # A file is read like a pipe: were it mapped, its pages would count as this instance's memory.
+            pieces = iter(lambda: stream.read(BLOCK_BYTES) or b"", b"")
             for records in recordio.stream(map(memoryview, pieces), BLOCK_BYTES):
                 yield Batch(records.features, records.label)
         except recordio.Malformed as error:
@@ -136,7 +153,10 @@ class Source:
             raise self._unparsable(file, row + 1, self._explain(file, columns) or str(error)) from error
 
     def _explain(self, file: DataFile, columns: int) -> str:
-        return "" if self.channel.pipe else csv_text.explain(file.name, file.buffer(), columns, ",", "this algorithm")
+        if self.channel.pipe:
+            return ""
+        with file.path.open(encoding="utf-8", errors="replace", newline="") as lines:
+            return csv_text.explain(file.name, lines, columns, ",", "this algorithm")
 
     def _unparsable(self, file: DataFile, row: int, cause: str) -> UserError:
         return UserError(

@@ -9,57 +9,76 @@ import numpy.typing as npt
 from salvia_algorithms.first_party.batch import Floats
 from salvia_algorithms.first_party.report import LOSS, SCORE
 from salvia_algorithms.linear_learner import hyperparameters as names
+from salvia_algorithms.linear_learner.curve import Curve
 from salvia_algorithms.linear_learner.thresholds import f_beta
 
 Score = tuple[str, str, float]  # name, LOSS or SCORE, value
-Doubles = npt.NDArray[np.float64]
 
 
 def scores(values: Mapping[str, Any], raw: Iterable[tuple[Floats, Floats]], threshold: float) -> list[Score]:
     """Of outputs, batch by batch (n, classes), or (n, 1) where there are no classes, and their labels, (n,).
 
-    Outputs are probabilities, margins or predicted numbers. Nothing comes of no rows. What is kept of a row is its one
-    output, or of one with classes nothing.
+    Outputs are probabilities, margins or predicted numbers. Nothing comes of no rows, and nothing is kept of a row.
     """
     if values["predictor_type"] == names.MULTICLASS:
         tally = _Tally(values["num_classes"], values["accuracy_top_k"])
         for outputs, label in raw:
             tally.add(outputs, label.astype(np.int64))
         return tally.scores(values) if tally.rows else []
-    parts = [(outputs[:, 0], label) for outputs, label in raw]
-    if not parts:
-        return []
-    output, label = (np.concatenate(column) for column in zip(*parts, strict=True))
-    if values["predictor_type"] == names.BINARY:
-        return _binary(values, output, label, threshold)
-    return _regression(output.astype(np.float64), label.astype(np.float64))
+    counts = _Binary(values["f_beta"], threshold) if values["predictor_type"] == names.BINARY else _Regression()
+    for outputs, label in raw:
+        counts.add(outputs[:, 0], label)
+    return counts.scores() if counts.rows else []
 
 
-def roc_auc(score: Floats, label: Floats) -> float:
-    """The chance that a positive ranks above a negative, ties counting half; 0.5 where one of them is missing."""
-    _, place, counts = np.unique(score, return_inverse=True, return_counts=True)
-    middle = np.cumsum(counts) - (counts - 1) / 2
-    positives = float(label.sum())
-    negatives = len(label) - positives
-    if not positives or not negatives:
-        return 0.5
-    rank = float(middle[place][label > 0].sum())
-    return (rank - positives * (positives + 1) / 2) / (positives * negatives)
+class _Binary:
+    """Counts over rows of two classes."""
+
+    def __init__(self, beta: float, threshold: float) -> None:
+        self._beta, self._threshold = beta, threshold
+        self._curve = Curve()
+        self.rows = self._right = self._hits = self._called = self._positive = 0
+
+    def add(self, score: Floats, label: Floats) -> None:
+        called, positive = score > self._threshold, label > 0
+        self.rows += len(label)
+        self._right += int((called == positive).sum())
+        self._hits += int((called & positive).sum())
+        self._called += int(called.sum())
+        self._positive += int(positive.sum())
+        self._curve.add(score, label)
+
+    def scores(self) -> list[Score]:
+        precision, recall = self._hits / max(self._called, 1), self._hits / max(self._positive, 1)
+        return [
+            ("binary_classification_accuracy", SCORE, self._right / self.rows),
+            (
+                f"binary_f_{self._beta:.3f}",
+                SCORE,
+                float(f_beta(np.array(precision), np.array(recall), self._beta)),
+            ),
+            ("precision", SCORE, precision),
+            ("recall", SCORE, recall),
+            ("roc_auc_score", SCORE, self._curve.area()),
+        ]
 
 
-def _binary(values: Mapping[str, Any], score: Floats, label: Floats, threshold: float) -> list[Score]:
-    called = score > threshold
-    hits = float((called & (label > 0)).sum())
-    precision = hits / called.sum() if called.any() else 0.0
-    recall = hits / label.sum() if label.any() else 0.0
-    beta = values["f_beta"]
-    return [
-        ("binary_classification_accuracy", SCORE, float((called == (label > 0)).mean())),
-        (f"binary_f_{beta:.3f}", SCORE, float(f_beta(np.array(precision), np.array(recall), beta))),
-        ("precision", SCORE, float(precision)),
-        ("recall", SCORE, float(recall)),
-        ("roc_auc_score", SCORE, roc_auc(score, label)),
-    ]
+class _Regression:
+    """Sums over rows with a number to predict."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._squares = self._misses = 0.0
+
+    def add(self, predicted: Floats, label: Floats) -> None:
+        missing = predicted.astype(np.float64) - label
+        self.rows += len(label)
+        self._squares += float(missing @ missing)
+        self._misses += float(np.abs(missing).sum())
+
+    def scores(self) -> list[Score]:
+        mse = self._squares / self.rows
+        return [("mse", LOSS, mse), ("absolute_loss", LOSS, self._misses / self.rows), ("rmse", LOSS, mse**0.5)]
 
 
 class _Tally:
@@ -101,9 +120,3 @@ class _Tally:
         if values["loss"] == names.SOFTMAX:
             found.append(("multiclass_log_loss", LOSS, self._entropy / self.rows))
         return found
-
-
-def _regression(predicted: Doubles, label: Doubles) -> list[Score]:
-    missing = predicted - label
-    mse = float((missing * missing).mean())
-    return [("mse", LOSS, mse), ("absolute_loss", LOSS, float(np.abs(missing).mean())), ("rmse", LOSS, mse**0.5)]

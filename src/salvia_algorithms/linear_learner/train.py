@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from salvia_algorithms.first_party import channels, collective, report
-from salvia_algorithms.first_party.batch import Batch, Floats
+from salvia_algorithms.first_party.batch import Floats
 from salvia_algorithms.first_party.beginning import configured
 from salvia_algorithms.first_party.channels import Accepted, Channel
 from salvia_algorithms.first_party.collective import Collective
 from salvia_algorithms.first_party.report import LOSS, SCORE, Report
-from salvia_algorithms.first_party.source import Source
+from salvia_algorithms.first_party.source import Room, Source
 from salvia_algorithms.linear_learner import hyperparameters as names
 from salvia_algorithms.linear_learner import model as artefact
 from salvia_algorithms.linear_learner.candidates import candidates
@@ -27,10 +27,11 @@ from salvia_algorithms.linear_learner.scores import scores
 from salvia_algorithms.linear_learner.selection import Ranking, Selection, improved, ranked
 from salvia_algorithms.linear_learner.thresholds import calibrated, default_threshold
 from salvia_container.failure import AlgorithmError, UserError
-from salvia_container.training import TrainingEnvironment
+from salvia_container.training import TrainingEnvironment, memory
 
 ALGORITHM = "Linear Learner"
 CHANNELS = (Accepted("train", required=True), Accepted("validation"), Accepted("test"))
+CALIBRATION_SHARE, CALIBRATION_ROW = 0.1, 120  # of the instance's memory; bytes of a row while the threshold is sought
 WARM_START = "model"  # a channel that AWS's algorithm lacks: a model to begin with
 
 
@@ -56,7 +57,8 @@ def train(environment: TrainingEnvironment) -> None:
     given = {name: config for name, config in environment.channels.items() if name != WARM_START}
     read = channels.validate(CHANNELS, given)
     with collective.joined(environment) as hosts:
-        sources = {name: _source(environment, values, channel) for name, channel in read.items()}
+        room = Room.of_instance()
+        sources = {name: _source(environment, values, channel, room) for name, channel in read.items()}
         job = Job(environment, values, hosts, Report(ALGORITHM, environment.current_host), sources)
         fit, selection = _fit(job)
         model = _finished(job, fit, selection)
@@ -65,10 +67,10 @@ def train(environment: TrainingEnvironment) -> None:
         _report_scores(job, fit, selection, model)
 
 
-def _source(environment: TrainingEnvironment, values: Mapping[str, Any], channel: Channel) -> Source:
+def _source(environment: TrainingEnvironment, values: Mapping[str, Any], channel: Channel, room: Room) -> Source:
     if not channel.labels:
         raise UserError(f"The '{channel.name}' channel needs labels: use the ContentType text/csv;label_size=1")
-    return Source(environment, channel, feature_dim=values["feature_dim"])
+    return Source(environment, channel, feature_dim=values["feature_dim"], room=room)
 
 
 def _fit(job: Job) -> tuple[Fit, Selection]:
@@ -94,7 +96,9 @@ def _fit(job: Job) -> tuple[Fit, Selection]:
 
 def _epoch(job: Job, fit: Fit, selection: Selection, epoch: int) -> None:
     began = time.time()
-    losses, rows = fit.epoch(_batches(job.sources["train"], job.values["mini_batch_size"], epoch))
+    losses, rows = fit.epoch(
+        job.sources["train"].shuffled(job.values["mini_batch_size"], epoch)
+    )  # sorted rows would mislead
     seconds = time.time() - began
     _report_losses(job, fit, "train", losses, epoch)
     found: Evaluation | None = None
@@ -122,16 +126,6 @@ def _epoch(job: Job, fit: Fit, selection: Selection, epoch: int) -> None:
     job.report.throughput(rows, seconds)
 
 
-def _batches(source: Source, size: int, epoch: int) -> Iterator[Batch]:
-    """Mini-batches in another order every epoch, where they are in memory: rows that are sorted would mislead."""
-    if not source.kept:
-        yield from source.batches(size)
-        return
-    batches = list(source.batches(size))
-    for place in np.random.default_rng(epoch).permutation(len(batches)):
-        yield batches[place]
-
-
 def _warm_start(job: Job, fit: Fit) -> None:
     if WARM_START not in job.environment.channels:
         return
@@ -155,7 +149,8 @@ def _finished(job: Job, fit: Fit, selection: Selection) -> Model:
     model = Model(weight, bias, job.values["predictor_type"], job.values["loss"], threshold, kept)
     if threshold is None or job.values["binary_classifier_model_selection_criteria"] == names.LOSS_FUNCTION:
         return model
-    parts = list(_scored(job, model, job.judge, job.values["num_calibration_samples"] or math.inf))
+    most = min(job.values["num_calibration_samples"] or math.inf, memory() * CALIBRATION_SHARE // CALIBRATION_ROW)
+    parts = list(_scored(job, model, job.judge, most))
     found = threshold
     if parts:
         raw, label = (np.concatenate(column) for column in zip(*parts, strict=True))

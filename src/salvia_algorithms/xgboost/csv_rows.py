@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pyarrow.csv
 
-from salvia_algorithms.csv_text import dense, explain, first_line, parser
+from salvia_algorithms.csv_text import dense, explain, first_line, parser, text_of
 from salvia_algorithms.files import DataFile
 from salvia_algorithms.xgboost.rows import Rows
 from salvia_container.failure import UserError
@@ -26,7 +26,7 @@ def read(file: DataFile, *, weighted: bool, threads: int, delimiter: str) -> Row
         table = pyarrow.csv.read_csv(pa.BufferReader(buffer), **parser(columns, delimiter, threads=parallel))
     except pa.ArrowInvalid as error:
         raise _failed(
-            explain(file.name, buffer, columns, delimiter, "built-in XGBoost") or f"{file.name}: {error}"
+            explain(file.name, text_of(buffer), columns, delimiter, "built-in XGBoost") or f"{file.name}: {error}"
         ) from error
     label = dense(table, 0, 1)[:, 0]
     weight = dense(table, 1, 2)[:, 0] if weighted else None

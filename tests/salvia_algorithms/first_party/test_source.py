@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from salvia_algorithms.first_party import source
 from salvia_algorithms.first_party.batch import Batch
 from salvia_algorithms.first_party.channels import CSV, RECORDIO, Channel
-from salvia_algorithms.first_party.source import Source
+from salvia_algorithms.first_party.source import Room, Source
 from salvia_container import recordio
 from salvia_container.failure import UserError
 from tests.salvia_algorithms.first_party.tree import Tree, as_csv
@@ -87,7 +87,7 @@ def test_sparse_rows_stay_sparse_and_take_the_declared_width(tree: Tree) -> None
 @pytest.mark.parametrize("room", [0, 1 << 20])
 def test_the_second_pass_gives_the_same_rows_kept_or_not(tree: Tree, room: int) -> None:
     tree.channel("train", as_csv(ROWS))
-    rows = Source(tree.environment(), Channel("train", CSV), room=room)
+    rows = Source(tree.environment(), Channel("train", CSV), room=Room(room))
 
     first, second = list(rows.batches(4)), list(rows.batches(4))
 

@@ -1,10 +1,13 @@
 """Scores, against values worked out by hand."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+from salvia_algorithms.linear_learner import curve
 from salvia_algorithms.linear_learner.hyperparameters import validate
-from salvia_algorithms.linear_learner.scores import roc_auc, scores
+from salvia_algorithms.linear_learner.scores import scores
 
 
 def of(given: dict[str, str], raw: list[list[float]], label: list[float], threshold: float = 0.5) -> dict[str, float]:
@@ -49,6 +52,14 @@ def test_no_rows_have_no_scores() -> None:
     assert of({"predictor_type": "regressor"}, [], []) == {}
 
 
+def area_of(score: Any, label: Any) -> float:
+    """Of rows that come in two parts."""
+    seen = curve.Curve()
+    for part in (slice(0, 2), slice(2, None)):
+        seen.add(np.array(score[part], np.float32), np.array(label[part], np.float32))
+    return seen.area()
+
+
 @pytest.mark.parametrize(
     ("score", "label", "area"),
     [
@@ -61,4 +72,19 @@ def test_no_rows_have_no_scores() -> None:
 def test_equal_scores_count_half_for_the_area_under_the_curve(
     score: list[float], label: list[float], area: float
 ) -> None:
-    assert roc_auc(np.array(score, np.float32), np.array(label, np.float32)) == pytest.approx(area)
+    assert area_of(score, label) == pytest.approx(area)
+
+
+def test_scores_below_zero_rank_lowest() -> None:
+    assert area_of([-2, -1, -0.0, 0.0, 3], [0, 1, 0, 1, 1]) == pytest.approx(4.5 / 6)
+
+
+def test_the_area_of_more_scores_than_are_told_apart_is_nearly_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    score = random.normal(size=5000)
+    label = random.random(5000) < 1 / (1 + np.exp(-2 * score))
+    exact = area_of(score, label)
+    monkeypatch.setattr(curve, "MOST_SCORES", 500)
+    monkeypatch.setattr(curve, "_TOGETHER", 1000)
+
+    assert area_of(score, label) == pytest.approx(exact, abs=1e-3)

@@ -86,7 +86,9 @@ def _csv(body: bytes) -> Dense:
     try:
         table = pyarrow.csv.read_csv(pa.BufferReader(text), **csv_text.parser(columns, delimiter, threads=False))
     except pa.ArrowInvalid as error:
-        where = csv_text.explain("payload", text, columns, delimiter, "built-in XGBoost") or str(error)
+        where = csv_text.explain("payload", csv_text.text_of(text), columns, delimiter, "built-in XGBoost") or str(
+            error
+        )
         raise Refusal(
             415,
             "Loading csv data failed with Exception, please ensure data is in csv format:\n "
