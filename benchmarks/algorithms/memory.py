@@ -72,7 +72,7 @@ def feed(data: Path, size: int, epochs: int) -> None:
     """FIFO after FIFO, as the platform feeds them."""
     for epoch in range(epochs):
         with suppress(BrokenPipeError), (data / f"train_{epoch}").open("wb") as pipe:
-            (data / f"train_{epoch + 1}").exists() or os.mkfifo(data / f"train_{epoch + 1}")
+            os.mkfifo(data / f"train_{epoch + 1}")
             pipe.writelines(content(size))
 
 

@@ -9,13 +9,18 @@ from salvia.base.arn import Scope
 from salvia.resources.derive import Derived
 
 
+def typed(text: str) -> str:
+    """What the user typed, of a name or an ARN: in an ARN it follows the type, and may have slashes of its own."""
+    return text.partition("/")[2] or text if text.startswith("arn:") else text
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     model: Derived
 
     def name(self, members: Mapping[str, Any]) -> str:
         """What the user typed; the parts of a compound name are joined by a slash."""
-        parts = [str(members.get(member, "")).rpartition("/")[2] for member in self.model.identity]
+        parts = [typed(str(members.get(member, ""))) for member in self.model.identity]
         return parts[0] if len(parts) == 1 else "/".join(parts)
 
     def key(self, members: Mapping[str, Any]) -> str:

@@ -25,7 +25,10 @@ TWICE = {"epochs": "2"}
 @pytest.mark.parametrize(
     ("train", "given"),
     [
-        (linear_learner, {"predictor_type": "binary_classifier", "num_models": "1", "num_point_for_scaler": "500", **TWICE}),
+        (
+            linear_learner,
+            {"predictor_type": "binary_classifier", "num_models": "1", "num_point_for_scaler": "500", **TWICE},
+        ),
         (factorization_machines, {"predictor_type": "regressor", "num_factors": "2", **TWICE}),
         (k_means, {"k": "3", **TWICE}),
         (pca, {"num_components": "2"}),

@@ -7,6 +7,9 @@ from salvia.services.sagemaker.hosting.config import EndpointConfig
 from salvia.services.sagemaker.hosting.endpoint import Endpoint
 from salvia.services.sagemaker.hosting.model import Model
 from salvia.services.sagemaker.processing.job import ProcessingJob
+from salvia.services.sagemaker.registry.algorithm import Algorithm
+from salvia.services.sagemaker.registry.group import ModelPackageGroup
+from salvia.services.sagemaker.registry.package import ModelPackage, batch_describe
 from salvia.services.sagemaker.search import search
 from salvia.services.sagemaker.training.job import TrainingJob
 from salvia.services.sagemaker.transform.job import TransformJob
@@ -23,9 +26,13 @@ SERVICE = Service(
         Model,
         EndpointConfig,
         Endpoint,
+        Algorithm,
+        ModelPackageGroup,
+        ModelPackage,
     ),
     operations={
         "AddTags": add_tags,
+        "BatchDescribeModelPackage": batch_describe,
         "DeleteTags": delete_tags,
         "ListTags": list_tags,
         "ListTrainingJobsForHyperParameterTuningJob": list_trials,

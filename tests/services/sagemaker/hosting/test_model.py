@@ -70,7 +70,6 @@ async def test_a_pipeline_is_serial_unless_it_says_otherwise(kind: Model) -> Non
         ({"Containers": [CONTAINER]}, "Exactly one of PrimaryContainer and Containers"),
         ({"ExecutionRoleArn": None}, "ExecutionRoleArn is needed"),
         ({"PrimaryContainer": CONTAINER | {"Image": "unknown"}}, "Requested image unknown not found"),
-        ({"PrimaryContainer": {"ModelPackageName": "p"}}, "ModelPackageName is not supported yet"),
         ({"PrimaryContainer": {"ModelDataUrl": "s3://bucket/model.tar.gz"}}, "Image is needed"),
         (
             {"PrimaryContainer": CONTAINER | {"ModelDataUrl": "s3://bucket/none"}},

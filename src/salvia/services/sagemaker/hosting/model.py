@@ -6,7 +6,7 @@ from salvia.base.arn import Scope
 from salvia.base.errors import ValidationError
 from salvia.ports.images import UnknownImageError
 from salvia.resources.kind import Resource
-from salvia.services.sagemaker.runs import model
+from salvia.services.sagemaker.runs import model, packages
 from salvia.services.sagemaker.runs.access import Access
 from salvia.services.sagemaker.runs.inference import Container, containers_of, label_of
 
@@ -32,8 +32,8 @@ CONTAINER_MEMBERS = {
     "ModelDataSource": "behaves",
     "AdditionalModelDataSources": "behaves",
     "Environment": "behaves",
-    "ModelPackageName": "refused",
-    "InferenceSpecificationName": "refused",
+    "ModelPackageName": "behaves",
+    "InferenceSpecificationName": "behaves",
     "MultiModelConfig": "recorded",
     "ContainerMetricsConfig": "recorded",
 }
@@ -46,6 +46,7 @@ class Model(Resource):
     taken_error = ValidationError
 
     async def admit(self, request: dict[str, Any], scope: Scope) -> dict[str, Any]:
+        request = await self._unpacked(request, scope)
         containers = containers_of(request)
         _check(request, containers)
         for number, container in enumerate(containers):
@@ -60,6 +61,17 @@ class Model(Resource):
         if spec.get("PrimaryContainer"):
             return spec | {"PrimaryContainer": _completed(spec["PrimaryContainer"])}
         return spec | {"Containers": [_completed(container) for container in containers]}
+
+    async def _unpacked(self, request: dict[str, Any], scope: Scope) -> dict[str, Any]:
+        """With the containers of the model package that it names, as they are now: the package may be deleted meanwhile."""
+        containers = containers_of(request)
+        if not any(container.get("ModelPackageName") for container in containers):
+            return request
+        if len(containers) > 1:
+            raise ValidationError("ModelPackageName can be given only for a model of one container.")
+        found = await packages.expanded(self.world, containers[0], scope)
+        rest = {name: value for name, value in request.items() if name not in {"PrimaryContainer", "Containers"}}
+        return rest | ({"PrimaryContainer": found[0]} if len(found) == 1 else {"Containers": found})
 
     def _check_image(self, container: Container) -> None:
         uri = container["Image"]

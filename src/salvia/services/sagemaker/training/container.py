@@ -25,6 +25,12 @@ NO_PROGRAM = (
 )
 
 
+def image_of(spec: Mapping[str, Any]) -> str:
+    """The image's URI: the request's own, or that of the algorithm which it names."""
+    found: str = spec["AlgorithmSpecification"].get("TrainingImage") or spec["_algorithm"]["image"]
+    return found
+
+
 def can_train(job: Record, image: Image) -> bool:
     """Whether there is a program to start: the request's own, or the image's."""
     return bool(job.spec["AlgorithmSpecification"].get("ContainerEntrypoint")) or "train" in image.entry_points

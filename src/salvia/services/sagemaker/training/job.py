@@ -22,7 +22,7 @@ from salvia.ports.table import Record
 from salvia.resources.instances import Share
 from salvia.resources.machine import whole
 from salvia.resources.world import World
-from salvia.services.sagemaker.runs import channels, ending, inside, pipes
+from salvia.services.sagemaker.runs import algorithms, channels, ending, inside, pipes
 from salvia.services.sagemaker.runs.access import Access
 from salvia.services.sagemaker.runs.artifacts import ArtifactError
 from salvia.services.sagemaker.runs.cluster import Host, hosts_of, whole_share
@@ -57,6 +57,10 @@ class TrainingJob(InstancesJob):
 
     async def admit(self, request: dict[str, Any], scope: Scope) -> dict[str, Any]:
         spec = admitted(request)
+        name = spec["AlgorithmSpecification"].get("AlgorithmName")
+        if name:  # as it is now: the algorithm may be deleted while the job goes on
+            algorithm = await algorithms.usable(self.world, name, scope)
+            spec = algorithms.applied(algorithm.name, algorithm.spec["TrainingSpecification"], spec)
         access = await Access.of(self.world, spec["RoleArn"], scope.account, scope.region)
         for channel in spec.get("InputDataConfig") or ():
             await access.check_source(channel["DataSource"]["S3DataSource"]["S3Uri"], spec["RoleArn"])
@@ -93,7 +97,7 @@ class TrainingJob(InstancesJob):
             return self.finish(job, "Stopped", message="Training job stopped")
         if self.world.clock.now() >= attempts.waits_until(job) and not any(runs):
             return self.finish(job, "Stopped", attempts.WAITED_TOO_LONG.secondary, attempts.WAITED_TOO_LONG.message)
-        images = self.resolve(job, [job.spec["AlgorithmSpecification"]["TrainingImage"]])
+        images = self.resolve(job, [container.image_of(job.spec)])
         if not isinstance(images, list):
             return images
         (image,) = images

@@ -15,7 +15,8 @@ NAMESPACE = "/aws/sagemaker/TrainingJobs"
 
 def definitions_of(job: Record, image: Image) -> list[MetricDefinition]:
     """A built-in algorithm's own metrics, which AWS attaches by itself, then the request's."""
-    asked = job.spec["AlgorithmSpecification"]["MetricDefinitions"]
+    of_algorithm = job.spec.get("_algorithm", {}).get("metrics", [])
+    asked = [*job.spec["AlgorithmSpecification"]["MetricDefinitions"], *of_algorithm]
     names = {definition["Name"] for definition in asked}
     own = [metric.definition for metric in metrics_of(image.algorithm) if metric.definition.name not in names]
     return [MetricDefinition(definition["Name"], definition["Regex"]) for definition in asked] + own

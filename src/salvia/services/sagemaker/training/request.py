@@ -97,8 +97,6 @@ def _check_algorithm(algorithm: dict[str, Any] | None) -> None:
         raise ValidationError(
             "AlgorithmSpecification must specify either a TrainingImage or an AlgorithmName, not both."
         )
-    if name := algorithm.get("AlgorithmName"):
-        raise ValidationError(f"Could not find algorithm {name}: name the algorithm's TrainingImage instead.")
 
 
 def _check_resources(resources: dict[str, Any] | None) -> None:

@@ -19,7 +19,7 @@ from salvia.base.errors import AwsError, InUse
 from salvia.ports.surrogate import Surrogate
 from salvia.ports.table import Record
 from salvia.resources.kind import Resource, halt
-from salvia.services.sagemaker.runs import waiting
+from salvia.services.sagemaker.runs import algorithms, waiting
 from salvia.services.sagemaker.tuning import median, objective, warm
 from salvia.services.sagemaker.tuning.completion import converged, enough, hopeless, without_improvement
 from salvia.services.sagemaker.tuning.history import Choice, History, Trial
@@ -52,7 +52,7 @@ class HyperParameterTuningJob(Resource):
     async def admit(self, request: dict[str, Any], scope: Scope) -> dict[str, Any]:
         spec = admitted(request)
         for definition in definitions_of(spec):
-            objective.check(self.world.images, definition)
+            await self._check_objective(definition, scope)
             first = {each.name: each.value(0.5) for each in definition.ranges}
             await self._check_training_job(definition, first, scope)
         if spec.get("WarmStartConfig"):
@@ -63,6 +63,17 @@ class HyperParameterTuningJob(Resource):
         """What would be wrong with every training job is said now."""
         like = Record(self.noun, scope.account, scope.region, "tuning", "", 0.0, 0.0, {}, name="tuning")
         await self.world.kinds["TrainingJob"].admit(request_of(like, definition, 0, values), scope)
+
+    async def _check_objective(self, definition: Definition, scope: Scope) -> None:
+        name = definition.document["AlgorithmSpecification"].get("AlgorithmName")
+        known: list[dict[str, Any]] = []
+        if name:
+            algorithm = await algorithms.usable(self.world, name, scope)
+            tuned = [each.name for each in definition.ranges]
+            wanted = definition.objective
+            algorithms.check_tuned(algorithm, tuned, wanted["MetricName"], wanted["Type"])
+            known = algorithm.spec["TrainingSpecification"].get("MetricDefinitions", [])
+        objective.check(self.world.images, definition, known)
 
     async def hold(self, record: Record, call: Call) -> Record:
         if record.state in self.unsettled and waiting.waits(call):

@@ -1,6 +1,7 @@
 """The objective of a tuning job: whether its metric can be had, and what the trials say of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from salvia.base.errors import ValidationError
 from salvia.ports.images import Images, UnknownImageError
@@ -11,11 +12,11 @@ from salvia.services.sagemaker.tuning.request import Definition
 _BUCKETS = {"Completed": "Completed", "Stopped": "Stopped", "InProgress": "InProgress"}
 
 
-def check(images: Images, definition: Definition) -> None:
-    """Raises ValidationError, in AWS's words, when no training job could ever report the objective."""
+def check(images: Images, definition: Definition, known: Sequence[Mapping[str, Any]] = ()) -> None:
+    """`known` are the metric definitions of the algorithm that the definition names, if it does. Raises ValidationError, in AWS's words, when no training job could ever report the objective."""
     algorithm = definition.document["AlgorithmSpecification"]
     metric, better = definition.objective["MetricName"], definition.objective["Type"]
-    if any(each["Name"] == metric for each in algorithm.get("MetricDefinitions", ())):
+    if any(each["Name"] == metric for each in (*algorithm.get("MetricDefinitions", ()), *known)):
         return
     image = algorithm.get("TrainingImage", "")
     try:

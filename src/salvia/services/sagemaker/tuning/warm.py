@@ -112,7 +112,8 @@ def _check_one(kind: str, mine: Definition, theirs: Definition, name: str) -> No
 
 def _same_data(mine: Definition, theirs: Definition) -> bool:
     def essence(one: Definition) -> Any:
-        return one.document.get("InputDataConfig"), one.document["AlgorithmSpecification"].get("TrainingImage")
+        algorithm = one.document["AlgorithmSpecification"]
+        return one.document.get("InputDataConfig"), algorithm.get("TrainingImage"), algorithm.get("AlgorithmName")
 
     return bool(essence(mine) == essence(theirs))
 
