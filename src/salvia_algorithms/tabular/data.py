@@ -74,7 +74,7 @@ def _read(file: DataFile, columns: int, texts: Sequence[int]) -> Rows:
     try:
         table = pyarrow.csv.read_csv(pa.BufferReader(buffer), **options)
     except pa.ArrowInvalid as error:
-        told = "" if texts else csv_text.explain(file.name, buffer, columns, ",", "this algorithm")
+        told = "" if texts else csv_text.explain(file.name, csv_text.text_of(buffer), columns, ",", "this algorithm")
         raise _failed(told or f"{file.name}: {error}") from error
     rows = Rows(
         csv_text.dense(table, 0, 1)[:, 0],
