@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Key = tuple[str, str, str]  # account, region, key of the endpoint
+FORGOTTEN = 30.0  # seconds after which an asynchronous request that nobody looks at is another server's, or gone
 
 
 @dataclass(slots=True, eq=False)
@@ -101,6 +102,7 @@ class Fleet:
 
     `load` makes a route from its endpoint's record. `asked` is when a serverless variant was last asked for (by the
     world's clock), by which its instances come and go; `models` is the same for each model of a multi-model variant.
+    `queues` are the asynchronous requests: by name, when each came and when it was last looked at.
     """
 
     def __init__(self) -> None:
@@ -108,6 +110,7 @@ class Fleet:
         self.load: Callable[[Key], Awaitable[Route | None]] = _nothing
         self.asked: dict[tuple[Key, str], float] = {}
         self.models: dict[tuple[Key, str], dict[str, float]] = {}
+        self.queues: dict[Key, dict[str, tuple[float, float]]] = {}
         self.known: set[tuple[Key, str]] = set()  # multi-model variants whose runs this server has looked at
         self._nudged: dict[Key, float] = {}
         self._instances: dict[tuple[str, ...], Instance] = {}
@@ -161,6 +164,13 @@ class Fleet:
             for variant in (*route.variants, *route.shadows):
                 if instance in variant.instances:
                     variant.instances.remove(instance)
+
+    def queued(self, key: Key, now: float) -> list[float]:
+        """When the asynchronous requests came that wait or are being answered; what another server has taken over is forgotten."""
+        queue = self.queues.get(key, {})
+        for name in [name for name, (_, seen) in queue.items() if now - seen > FORGOTTEN]:
+            del queue[name]
+        return [came for came, _ in queue.values()]
 
     def may_nudge(self, key: Key, seconds: float) -> bool:
         """Whether the last time that this said yes for the endpoint is `seconds` ago: of many that wait, one calls for help."""

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from salvia.base.errors import AwsError
+from salvia.ports.metrics import MetricKey, Observation
 from salvia.ports.serving import ModelAnswer
 from salvia.ports.table import Query, Record
 from salvia.services import sagemaker_runtime
@@ -22,9 +23,19 @@ CONFIG = {
 }
 
 
+class FakeMetricData:
+    def __init__(self) -> None:
+        self.values: dict[str, list[float]] = {}
+
+    async def record(self, rows: list[tuple[MetricKey, Observation]]) -> None:
+        for key, observation in rows:
+            self.values.setdefault(key.name, []).append(observation.total)
+
+
 class AsyncBench(Bench):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
+        self.world.parts["metric_data"] = self.metric_data = FakeMetricData()
         self.again()
         self.objects.buckets["bucket"]["in.csv"] = b"1,2,3"
 
@@ -107,6 +118,38 @@ async def test_no_more_are_asked_at_once_than_the_configuration_says(bench: Asyn
     await bench.look()
 
     assert (after_one, len(await bench.waiting())) == (2, 0)
+
+
+async def test_metrics_tell_what_waits_and_for_how_long(bench: AsyncBench) -> None:
+    await bench.deployed()
+    for _ in range(3):
+        await ask(bench)
+    for look in (False, True, True, True):
+        bench.clock.advance(10)
+        if look:
+            await bench.look()
+        await bench.step()
+
+    told = bench.metric_data.values
+    assert told["ApproximateBacklogSize"] == [0, 3, 2, 1, 0]
+    assert told["ApproximateBacklogSizePerInstance"] == [0, 3, 2, 1, 0]
+    assert told["HasBacklogWithoutCapacity"] == [0] * 5
+    assert told["ApproximateAgeOfOldestRequest"] == [10, 20, 30]
+
+
+async def test_a_server_that_starts_counts_what_waited_before(bench: AsyncBench) -> None:
+    await bench.deployed()
+    await ask(bench)
+    await ask(bench)
+    bench.world.fleet.queues.clear()
+    bench.again()
+    for record in await bench.waiting():
+        await bench.invocations.reconcile(record)
+    counted = len(bench.world.fleet.queued((fakes.ACCOUNT, fakes.REGION, "e"), bench.clock.now()))
+    later = bench.world.fleet.queued((fakes.ACCOUNT, fakes.REGION, "e"), bench.clock.now() + 60)
+    await bench.look()
+
+    assert (counted, later) == (2, [])
 
 
 async def test_a_request_that_is_too_old_expires(bench: AsyncBench) -> None:

@@ -101,16 +101,18 @@ class AsyncInvocation(Resource):
             due=now,
         )
         await self.world.table.insert(record)
+        self._note(record)
         self.world.wake()
         return record
 
     async def reconcile(self, record: Record) -> float | None:
+        self._note(record)
         if record.key in self._running:
             return _LOOK
         endpoint = (record.account, record.region, record.spec["endpoint"])
         route = await self.world.fleet.find(endpoint, self.world.settings.route_seconds)
         if route is None or route.arn != record.owner:
-            await self.world.table.delete(record)  # its endpoint is gone, and with it the queue
+            await self._let_go(record)  # its endpoint is gone, and with it the queue
             return None
         instances = sum(len(variant.instances) for variant in route.variants)
         if self._in_hand.get(endpoint, 0) >= record.spec["concurrent"] * max(1, instances):
@@ -154,7 +156,17 @@ class AsyncInvocation(Resource):
             return
         except (AwsError, NoSuchObjectError) as error:
             await self._fail(record, route, str(error))
+        await self._let_go(record)
+
+    def _note(self, record: Record) -> None:
+        """For the metrics of the queue."""
+        queue = self.world.fleet.queues.setdefault((record.account, record.region, record.spec["endpoint"]), {})
+        queue[record.key] = record.created, self.world.clock.now()
+
+    async def _let_go(self, record: Record) -> None:
         await self.world.table.delete(record)
+        queue = self.world.fleet.queues.get((record.account, record.region, record.spec["endpoint"]), {})
+        queue.pop(record.key, None)
 
     async def _input(self, record: Record, role: Caller) -> bytes:
         location = record.spec.get("InputLocation")

@@ -21,6 +21,7 @@ from salvia.resources.kind import Answer, Resource
 from salvia.resources.world import World
 from salvia.services.sagemaker.hosting import alarms, shifting
 from salvia.services.sagemaker.hosting import plan as plans
+from salvia.services.sagemaker.hosting.backlog import Backlogs
 from salvia.services.sagemaker.hosting.instances import Instances, seats_of
 from salvia.services.sagemaker.hosting.routes import route_of
 from salvia.services.sagemaker.hosting.shown import shown_of, status_of
@@ -51,6 +52,7 @@ class Endpoint(Resource):
     def __init__(self, world: World, model: ServiceModel) -> None:
         super().__init__(world, model)
         self.instances = Instances(world)
+        self.backlogs = Backlogs(world)
         world.fleet.load = self.load
         world.compute.on_change(self.look)
 
@@ -134,6 +136,7 @@ class Endpoint(Resource):
             return None
         again = await (self.deploy(endpoint) if is_pending(endpoint) else self.keep(endpoint))
         self.publish(endpoint)
+        await self.backlogs.tell(endpoint)
         draining = await self.instances.clear(endpoint)
         return again if draining is None else min(again, draining)
 
