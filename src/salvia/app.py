@@ -45,6 +45,8 @@ from salvia.services import application_autoscaling, cloudwatch, iam, logs, s3, 
 from salvia.services.iam.assume import assumed_caller, execution_caller, session_policy
 from salvia.services.iam.authorize import authorizer
 from salvia.services.iam.first_start import ensure_execution_role
+from salvia.services.s3.first_start import ensure_published
+from salvia.services.sagemaker.jumpstart import catalogue
 from salvia.services.sagemaker_runtime.capture import Captures
 from salvia.settings import Settings
 from salvia.wire.certificates import Authority
@@ -177,6 +179,10 @@ class Server:
     async def _start(self) -> None:
         await self.credentials.ensure_root(self.settings.data)
         await ensure_execution_role(self.world)
+        if isinstance(self.objects, FileObjects):
+            region = self.settings.region
+            published = partial(catalogue.objects, region)
+            await ensure_published(self.world, catalogue.bucket_name(region), catalogue.MANIFEST, published)
         await self.logs.start()
         self._spawn(self.loop.run())
         self.ready(self.url)

@@ -1,4 +1,8 @@
-"""The unmodified SageMaker SDK v2: LightGBM and CatBoost on Abalone, from a generic Estimator to predictions, in one script."""
+"""The unmodified SageMaker SDK v2: LightGBM and CatBoost on Abalone, from the catalogue to predictions, in one script.
+
+LightGBM is trained as AWS's documentation has it, with the image, the script and the artifact that the catalogue names; CatBoost by
+a JumpStartEstimator; what fails, by a generic Estimator with an image alone.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -13,17 +17,17 @@ ABALONE = Path(ROOT, "examples/data/abalone/abalone.csv")
 
 SCRIPT = """
 import csv, io, json, random, sagemaker
+from sagemaker import hyperparameters, image_uris, model_uris, script_uris
 from sagemaker.deserializers import JSONDeserializer
 from sagemaker.estimator import Estimator
 from sagemaker.inputs import TrainingInput
+from sagemaker.jumpstart.estimator import JumpStartEstimator
+from sagemaker.jumpstart.notebook_utils import list_jumpstart_models
 from sagemaker.s3 import S3Downloader, S3Uploader
 from sagemaker.serializers import CSVSerializer
 session = sagemaker.Session()
 root = f"s3://{session.default_bucket()}/tabular"
-registry = f"000000000000.dkr.ecr.{session.boto_region_name}.amazonaws.com"
-def estimator(model_id, count=1, **hyperparameters):
-    return Estimator(f"{registry}/{model_id}:latest", sagemaker.get_execution_role(session), count, "ml.m5.large",
-        output_path=f"{root}/models", hyperparameters=hyperparameters, sagemaker_session=session)
+common = {"role": sagemaker.get_execution_role(session), "instance_type": "ml.m5.large", "output_path": f"{root}/models", "sagemaker_session": session}
 def text(rows):
     return "".join(",".join(map(str, row)) + "\\n" for row in rows)
 def upload(rows, *path):
@@ -41,22 +45,28 @@ aged = [[min(2, row[0] // 8), codes[row[1]], *row[2:]] for row in abalone]
 for part in range(2):
     upload(aged[part:3000:2], "ages/train", f"part-{part}.csv")
 upload(aged[3000:], "ages/validation/data.csv")
-lightgbm = estimator("lightgbm-classification-model", 2)
+asked = {"model_id": "lightgbm-classification-model", "model_version": "*"}
+lightgbm = Estimator(
+    image_uri=image_uris.retrieve(region=None, framework=None, image_scope="training", instance_type="ml.m5.large", **asked),
+    source_dir=script_uris.retrieve(script_scope="training", **asked), entry_point="transfer_learning.py",
+    model_uri=model_uris.retrieve(model_scope="training", **asked),
+    hyperparameters=hyperparameters.retrieve_default(**asked), instance_count=2, **common)
 lightgbm.fit({"train": channel("ages/train", distribution="ShardedByS3Key"), "validation": channel("ages/validation")}, wait=False)
 
 upload(abalone[:3000], "rings/train/data.csv")
 upload(abalone[3000:], "rings/validation/data.csv")
 S3Uploader.upload_string_as_file_body(json.dumps({"cat_index_list": [1]}), f"{root}/rings/categorical_index.json", sagemaker_session=session)
-catboost = estimator("catboost-regression-model", learning_rate=0.1, iterations=150)
+catboost = JumpStartEstimator(model_id="catboost-regression-model", hyperparameters={"learning_rate": "0.1", "iterations": "150"}, **common)
 catboost.fit({"training": channel("rings")}, wait=False)
 
-wrong = estimator("lightgbm-regression-model", num_leaves=1)
+wrong = Estimator(f"000000000000.dkr.ecr.{session.boto_region_name}.amazonaws.com/lightgbm-regression-model:latest",
+    instance_count=1, hyperparameters={"num_leaves": 1}, **common)
 wrong.fit({"train": channel("ages/train")}, wait=False)
 
 predictors = []
-for model in (lightgbm, catboost):
+for model, more in ((lightgbm, {"serializer": CSVSerializer(), "deserializer": JSONDeserializer()}), (catboost, {})):
     session.wait_for_job(model.latest_training_job.name, poll=1)
-    predictors.append(model.deploy(1, "ml.m5.large", serializer=CSVSerializer(), deserializer=JSONDeserializer(), wait=False))
+    predictors.append(model.deploy(initial_instance_count=1, instance_type="ml.m5.large", wait=False, **more))
 upload([row[1:] for row in abalone[3000:3100]], "asked.csv")
 transformer = catboost.transformer(1, "ml.m5.large", strategy="MultiRecord", accept="text/csv", assemble_with="Line", output_path=f"{root}/answers")
 transformer.transform(f"{root}/asked.csv", content_type="text/csv", split_type="Line", wait=False)
@@ -66,6 +76,7 @@ ages, rings = predictors
 rows = aged[3000:3200]
 said = ages.predict(text([row[1:] for row in rows]), initial_args={"Accept": "application/json;verbose"})
 result = {
+    "models": list_jumpstart_models(),
     "metrics": [metrics(lightgbm), metrics(catboost)],
     "accuracy": sum(label == row[0] for label, row in zip(said["predicted_label"], rows)) / len(rows),
     "sums": sorted({round(sum(row), 6) for row in said["probabilities"]}),
@@ -86,6 +97,14 @@ except Exception as error:
 @pytest.fixture(scope="module")
 def seen(sdk2: Client) -> dict[str, Any]:
     return sdk2.python(f"ABALONE = {str(ABALONE)!r}\n{SCRIPT}", timeout=480)
+
+
+def test_the_catalogue_has_the_models(seen: dict[str, Any]) -> None:
+    assert seen["models"] == [
+        f"{algorithm}-{problem}-model"
+        for algorithm in ("catboost", "lightgbm")
+        for problem in ("classification", "regression")
+    ]
 
 
 def test_lightgbm_on_two_instances_learns_what_the_library_does(seen: dict[str, Any]) -> None:

@@ -1,0 +1,1 @@
+"""JumpStart: the catalogue of models that the SDKs look up by their ids."""
