@@ -26,3 +26,10 @@ def metrics_of(algorithm: str) -> tuple[AlgorithmMetric, ...]:
         AlgorithmMetric(MetricDefinition(metric["name"], metric["regex"]), metric.get("better", "Minimize"))
         for metric in document["metrics"]
     )
+
+
+@cache
+def hyperparameters_of(algorithm: str) -> frozenset[str]:
+    """The names that it takes; none for an image that is not a built-in algorithm, or does not say."""
+    file = files("salvia_algorithms").joinpath(algorithm, "hyperparameters.json")
+    return frozenset(json.loads(file.read_text())) if algorithm and file.is_file() else frozenset()

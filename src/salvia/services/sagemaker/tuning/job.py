@@ -20,7 +20,7 @@ from salvia.ports.surrogate import Surrogate
 from salvia.ports.table import Record
 from salvia.resources.kind import Resource, halt
 from salvia.services.sagemaker.runs import algorithms, waiting
-from salvia.services.sagemaker.tuning import median, objective, warm
+from salvia.services.sagemaker.tuning import median, objective, tuned, warm
 from salvia.services.sagemaker.tuning.completion import converged, enough, hopeless, without_improvement
 from salvia.services.sagemaker.tuning.history import Choice, History, Trial
 from salvia.services.sagemaker.tuning.request import Definition, admitted, definitions_of, resources_of
@@ -51,12 +51,16 @@ class HyperParameterTuningJob(Resource):
 
     async def admit(self, request: dict[str, Any], scope: Scope) -> dict[str, Any]:
         spec = admitted(request)
-        for definition in definitions_of(spec):
+        definitions = definitions_of(spec)
+        for definition in definitions:
             await self._check_objective(definition, scope)
+            tuned.check(self.world.images, definition)
             first = {each.name: each.value(0.5) for each in definition.ranges}
             await self._check_training_job(definition, first, scope)
         if spec.get("WarmStartConfig"):
             warm.check(spec, await warm.parents_of(self.world, spec, scope))
+        if len(definitions) == 1:
+            tuned.check_combinations(definitions[0], spec["HyperParameterTuningJobConfig"])
         return spec
 
     async def _check_training_job(self, definition: Definition, values: dict[str, str], scope: Scope) -> None:
