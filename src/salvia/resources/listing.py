@@ -4,9 +4,9 @@ What the narrow index can answer goes into the Query; the rest is tested row by 
 """
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -35,7 +35,10 @@ _SORTS = {
 _MOMENTS = {"created", "modified"}
 _PAGING = {"NextToken", "MaxResults", "SortBy", "SortOrder"}
 _STEP = 200
+_SIZE = 10  # of a page, where MaxResults does not say
+_FOREIGN = "Invalid pagination token: NextToken must be the one a previous reply gave."
 
+Item = TypeVar("Item")
 View = Callable[[Record], Mapping[str, Any]]
 
 
@@ -43,7 +46,7 @@ View = Callable[[Record], Mapping[str, Any]]
 class _Plan:
     query: Query
     tests: dict[str, Any] = field(default_factory=dict)  # filters that only the view can answer
-    size: int = 10
+    size: int = _SIZE
 
 
 async def page(
@@ -72,6 +75,26 @@ async def page(
             return found, None
 
 
+def cut(items: Sequence[Item], request: Mapping[str, Any]) -> tuple[Sequence[Item], str | None]:
+    """The page that `request` asks for of a list that is made anew for every request; the token is the place where the next begins.
+
+    Raises ValidationError for a token that this operation did not give.
+    """
+    start, size = _place(request.get("NextToken")), int(request.get("MaxResults", _SIZE))
+    end = start + size
+    return items[start:end], base64.b64encode(str(end).encode()).decode() if end < len(items) else None
+
+
+def _place(token: str | None) -> int:
+    try:
+        place = int(base64.b64decode(token)) if token else 0
+    except ValueError:
+        place = -1
+    if place < 0:
+        raise ValidationError(_FOREIGN)
+    return place
+
+
 def _plan(kind: str, account: str, region: str, request: Mapping[str, Any]) -> _Plan:
     indexed = {_INDEXED[member]: value for member, value in request.items() if member in _INDEXED and value != ""}
     tests = {member: value for member, value in request.items() if member not in _INDEXED and member not in _PAGING}
@@ -90,7 +113,7 @@ def _plan(kind: str, account: str, region: str, request: Mapping[str, Any]) -> _
         after=_position_of(request["NextToken"], sort) if request.get("NextToken") else None,
         **indexed,
     )
-    return _Plan(query, tests, int(request.get("MaxResults", 10)))
+    return _Plan(query, tests, int(request.get("MaxResults", _SIZE)))
 
 
 def _from(query: Query, after: tuple[Any, str] | None, limit: int) -> Query:
@@ -113,7 +136,7 @@ def _position_of(token: str, sort: str) -> tuple[Any, str]:
     except (ValueError, TypeError):
         value = key = None
     if type(key) is not str or type(value) not in ({float, int} if sort in _MOMENTS else {str}):
-        raise ValidationError("Invalid pagination token: NextToken must be the one a previous reply gave.")
+        raise ValidationError(_FOREIGN)
     return (float(value) if sort in _MOMENTS else value), key
 
 

@@ -3,7 +3,6 @@
 Source: the pages "Search" and "SearchExpression" of the SageMaker API reference.
 """
 
-import base64
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -11,10 +10,10 @@ from typing import Any
 from salvia.base.call import Call
 from salvia.base.errors import Unsupported, ValidationError
 from salvia.ports.table import Query, Record
+from salvia.resources.listing import cut
 from salvia.resources.world import World
 
 _STEP = 1000
-_DEFAULT_SIZE = 10
 
 
 async def search(world: World, call: Call) -> dict[str, Any]:
@@ -30,9 +29,8 @@ async def search(world: World, call: Call) -> dict[str, Any]:
     found.sort(
         key=lambda entity: _sortable(next(_values(entity, by), None)), reverse=params.get("SortOrder") != "Ascending"
     )
-    start, size = _start(params.get("NextToken")), params.get("MaxResults", _DEFAULT_SIZE)
-    results = [{kind.noun: entity} for entity in found[start : start + size]]
-    token = base64.b64encode(str(start + size).encode()).decode() if start + size < len(found) else None
+    shown, token = cut(found, params)
+    results = [{kind.noun: entity} for entity in shown]
     return {"Results": results, "NextToken": token, "TotalHits": {"Value": len(found), "Relation": "EqualTo"}}
 
 
@@ -49,16 +47,6 @@ async def _all(world: World, call: Call, noun: str) -> list[Record]:
 
 def _entity(view: dict[str, Any], record: Record) -> dict[str, Any]:
     return view | {"Tags": [{"Key": key, "Value": value} for key, value in record.tags.items()]}
-
-
-def _start(token: str | None) -> int:
-    try:
-        start = int(base64.b64decode(token)) if token else 0
-    except ValueError:
-        start = -1
-    if start < 0:
-        raise ValidationError("Invalid pagination token: NextToken must be the one a previous reply gave.")
-    return start
 
 
 def _matches(entity: Mapping[str, Any], expression: Mapping[str, Any]) -> bool:
