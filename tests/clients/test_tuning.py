@@ -1,4 +1,4 @@
-"""The tuners of the unmodified SageMaker SDKs v2 and v3, over built-in XGBoost and the Abalone data."""
+"""The tuners of the unmodified SageMaker SDKs v2 and v3, over built-in XGBoost and the Abalone data, and PyTorch on MNIST."""
 
 import pytest
 
@@ -7,6 +7,7 @@ from tests.clients.conftest import ROOT, Client
 pytestmark = pytest.mark.slow
 
 DATA = ROOT / "examples/data/abalone/abalone.csv"
+MNIST = ROOT / "examples/data/mnist"
 
 PREPARE = f"""
 import random, sagemaker
@@ -133,6 +134,66 @@ result = {"status": told["HyperParameterTuningJobStatus"], "stopped": told["Trai
     assert result["status"] == "Completed"
     assert int(str(result["stopped"])) >= 2
     assert result["objectives"] == 8
+
+
+TUNED_SCRIPT = """
+import argparse, gzip, os, time
+import numpy as np
+import torch
+from torch import nn
+
+with gzip.open(os.environ["SM_CHANNEL_TRAINING"] + "/t10k-images-idx3-ubyte.gz") as file:
+    x = torch.from_numpy(np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 784) / np.float32(255))
+with gzip.open(os.environ["SM_CHANNEL_TRAINING"] + "/t10k-labels-idx1-ubyte.gz") as file:
+    y = torch.from_numpy(np.frombuffer(file.read(), np.uint8, offset=8).astype(np.int64))
+parser = argparse.ArgumentParser()
+parser.add_argument("--epochs", type=int)
+parser.add_argument("--rate", type=float)
+asked = parser.parse_args()
+torch.manual_seed(0)
+net = nn.Sequential(nn.Linear(784, 32), nn.ReLU(), nn.Linear(32, 10))
+optimizer = torch.optim.Adam(net.parameters(), asked.rate)
+for epoch in range(asked.epochs):
+    for part in torch.randperm(8000).split(256):
+        loss = nn.functional.cross_entropy(net(x[part]), y[part])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        print(f"accuracy: {(net(x[8000:]).argmax(1) == y[8000:]).float().mean().item():.4f};", flush=True)
+    time.sleep(0.2)  # as long as an epoch takes that is worth stopping, at no cost
+torch.save(net.state_dict(), os.environ["SM_MODEL_DIR"] + "/model.pth")
+"""
+
+
+def test_hyperband_stops_the_weak_of_the_scripts_that_learn_mnist(sdk2: Client) -> None:
+    result = sdk2.python(
+        f"""
+import pathlib, sagemaker
+from sagemaker.pytorch import PyTorch
+from sagemaker.tuner import ContinuousParameter, HyperbandStrategyConfig, HyperparameterTuner, StrategyConfig
+pathlib.Path("code").mkdir()
+pathlib.Path("code/train.py").write_text({TUNED_SCRIPT!r})
+session = sagemaker.Session()
+e = PyTorch(entry_point="train.py", source_dir="code", role=sagemaker.get_execution_role(session), instance_type="ml.m5.large",
+    instance_count=1, framework_version="2.1.0", py_version="py310", sagemaker_session=session, hyperparameters={{"epochs": 29}})
+t = HyperparameterTuner(e, "accuracy", {{"rate": ContinuousParameter(1e-6, 0.01, "Logarithmic")}}, objective_type="Maximize",
+    metric_definitions=[{{"Name": "accuracy", "Regex": "accuracy: (.*?);"}}], max_jobs=6, max_parallel_jobs=3, strategy="Hyperband",
+    early_stopping_type="Off", random_seed=2, strategy_config=StrategyConfig(HyperbandStrategyConfig(max_resource=30, min_resource=10)))
+t.fit({{"training": session.upload_data({str(MNIST)!r}, key_prefix="mnist")}}, job_name="mnist")
+frame = t.analytics().dataframe().sort_values("TrainingJobName")
+result = {{"status": t.describe()["HyperParameterTuningJobStatus"], "trials": list(frame["TrainingJobStatus"]),
+    "rates": list(frame["rate"]), "values": list(frame["FinalObjectiveValue"])}}
+""",
+        timeout=600,
+    )
+
+    # The last two of the drawn rates are too small to learn anything in 10 epochs, and three trials were there before them.
+    assert result["status"] == "Completed"
+    assert [float(rate) < 1e-4 for rate in result["rates"]] == [False] * 4 + [True] * 2  # type: ignore[attr-defined]
+    assert result["trials"][4:] == ["Stopped", "Stopped"]  # type: ignore[index]
+    assert "Completed" in result["trials"][:4]  # type: ignore[index]
+    assert max(result["values"]) > 0.9  # type: ignore[call-overload]
 
 
 def test_version_3_tunes_too(sdk3: Client) -> None:
