@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.clients.hosting import Hosting, variant
+from tests.clients.hosting import BUCKET, ROW, Hosting, variant
 from tests.servers import Server
 
 pytestmark = pytest.mark.slow
@@ -213,3 +213,48 @@ def test_a_scheduled_action_adds_an_instance_at_its_time(hosting: Hosting, scale
 
     assert action["Schedule"] == f"at({soon})"
     assert "scheduled action name rush hour was triggered" in scaled.causes
+
+
+def test_an_asynchronous_endpoint_sleeps_without_an_instance_and_wakes_for_a_request(hosting: Hosting) -> None:
+    name = hosting.deploy(AsyncInferenceConfig={"OutputConfig": {"S3OutputPath": f"s3://{BUCKET}/zero"}})
+    scaled = Scaled(hosting, name)
+    hosting.scaling.register_scalable_target(**scaled.place, MinCapacity=0, MaxCapacity=1)
+    dimensions = [{"Name": "EndpointName", "Value": name}]
+    backlog = {
+        "Namespace": "AWS/SageMaker",
+        "MetricName": "ApproximateBacklogSizePerInstance",
+        "Dimensions": dimensions,
+        "Statistic": "Average",
+    }
+    track = {"TargetValue": 5.0, "CustomizedMetricSpecification": backlog, "ScaleInCooldown": 0}
+    scaled.put("track", PolicyType="TargetTrackingScaling", TargetTrackingScalingPolicyConfiguration=track)
+    until(lambda: scaled.instances == 0, "the last instance's end")
+    scaled.hosting.scaling.delete_scaling_policy(**scaled.place, PolicyName="track")
+    wake = {
+        "AdjustmentType": "ChangeInCapacity",
+        "StepAdjustments": [{"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 1}],
+    }
+    hosting.cloudwatch.put_metric_alarm(
+        AlarmName="asked",
+        Namespace="AWS/SageMaker",
+        MetricName="HasBacklogWithoutCapacity",
+        Dimensions=dimensions,
+        Statistic="Maximum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1.0,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+        AlarmActions=[scaled.put("wake", PolicyType="StepScaling", StepScalingPolicyConfiguration=wake)],
+    )
+    hosting.s3.put_object(Bucket=BUCKET, Key="zero.csv", Body=ROW)
+    reply = hosting.runtime.invoke_endpoint_async(
+        EndpointName=name, InputLocation=f"s3://{BUCKET}/zero.csv", ContentType="text/csv"
+    )
+    key = reply["OutputLocation"].removeprefix(f"s3://{BUCKET}/")
+    until(lambda: hosting.s3.list_objects_v2(Bucket=BUCKET, Prefix=key)["KeyCount"], "the output")
+    answer = hosting.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    hosting.scaling.deregister_scalable_target(**scaled.place)
+    hosting.cloudwatch.delete_alarms(AlarmNames=["asked"])
+    hosting.delete(name)
+
+    assert round(float(answer)) == 1

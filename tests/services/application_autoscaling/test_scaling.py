@@ -240,7 +240,7 @@ async def test_lists_have_pages(bench: Bench) -> None:
         ({"ResourceId": "endpoint/e"}, "endpoint/ENDPOINT/variant/VARIANT"),
         ({"ResourceId": "endpoint/e/variant/B"}, "variant not found"),
         ({"MinCapacity": 5}, "Maximum capacity cannot be less than minimum capacity"),
-        ({"MinCapacity": 0}, "MinCapacity must be 1 or more"),
+        ({"MinCapacity": 0}, "only asynchronous endpoints can have no instances"),
     ],
 )
 async def test_what_cannot_be_scaled_is_refused(bench: Bench, changes: dict[str, Any], message: str) -> None:
@@ -261,3 +261,18 @@ async def test_what_is_not_there_is_told_in_aws_words(bench: Bench) -> None:
         await bench("DeleteScalingPolicy", **PLACE, PolicyName="p")
 
     assert refused.value.code == "ObjectNotFoundException"
+
+
+async def test_an_asynchronous_endpoint_can_have_no_instance(bench: Bench) -> None:
+    bench.endpoints.more = {"AsyncInferenceConfig": {"OutputConfig": {}}}
+    await bench.register(0)
+    backlog = {
+        "Namespace": "AWS/SageMaker",
+        "MetricName": "ApproximateBacklogSizePerInstance",
+        "Dimensions": [{"Name": "EndpointName", "Value": "e"}],
+        "Statistic": "Average",
+    }
+    await bench.track(5.0, CustomizedMetricSpecification=backlog)
+    await bench.pass_time(20 * 60)
+
+    assert bench.endpoints.current == 0

@@ -223,3 +223,33 @@ async def test_topics_are_told_how_it_ended(bench: AsyncBench, status: int, topi
     else:
         assert document["invocationStatus"] == "Failed"
         assert document["failureReason"]
+
+
+async def test_requests_wait_while_there_is_no_instance(bench: AsyncBench) -> None:
+    await bench.deployed()
+    await bench.reweigh(A={"DesiredInstanceCount": 0})
+    await bench.steps()
+    gone = bench.route.variants[0].instances
+    reply = await ask(bench)
+    await bench.look()
+    waiting = len(await bench.waiting())
+    bench.clock.advance(10)
+    await bench.step()
+    await bench.reweigh(A={"DesiredInstanceCount": 1})
+    await bench.steps()
+    await bench.look()
+
+    assert (gone, waiting) == ([], 1)
+    assert bench.metric_data.values["HasBacklogWithoutCapacity"][-1] == 1.0
+    assert bench.objects.buckets["bucket"][reply["OutputLocation"].removeprefix("s3://bucket/")] == b"1,2,3"
+
+
+async def test_a_request_expires_without_an_instance_too(bench: AsyncBench) -> None:
+    await bench.deployed()
+    await bench.reweigh(A={"DesiredInstanceCount": 0})
+    await bench.steps()
+    reply = await ask(bench, RequestTTLSeconds=60)
+    bench.clock.advance(61)
+    await bench.look()
+
+    assert b"expired" in bench.objects.buckets["bucket"][reply["FailureLocation"].removeprefix("s3://bucket/")]

@@ -14,11 +14,15 @@ _ROLE = "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
 
 
 class Variant(NamedTuple):
-    """How many instances there are and shall be; `settled` when nothing about the endpoint is under way."""
+    """How many instances there are and shall be; `settled` when nothing about the endpoint is under way.
+
+    `least`: how few there can be.
+    """
 
     current: int
     desired: int
     settled: bool
+    least: int
 
 
 def names_of(resource_id: str) -> tuple[str, str]:
@@ -54,6 +58,7 @@ async def look(world: World, scope: Scope, resource_id: str) -> Variant | None:
                 variant["CurrentInstanceCount"],
                 variant["DesiredInstanceCount"],
                 shown["EndpointStatus"] == "InService",
+                0 if shown.get("AsyncInferenceConfig") else 1,
             )
     return None
 

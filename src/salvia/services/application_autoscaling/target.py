@@ -70,7 +70,7 @@ async def register_scalable_target(world: World, call: Call) -> dict[str, Any]:
         for member in ("MinCapacity", "MaxCapacity"):
             if member not in spec:
                 raise ValidationError(f"{member} must be specified when a scalable target is registered.")
-        check_bounds(spec["MinCapacity"], spec["MaxCapacity"])
+        check_bounds(spec["MinCapacity"], spec["MaxCapacity"], variant.least)
         suspended = before.get("SuspendedState", _RUNNING) | params.get("SuspendedState", {})
         role = f"arn:aws:iam::{scope.account}:role/aws-service-role/sagemaker.application-autoscaling.amazonaws.com/"
         named = {"RoleARN": f"{role}AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"}
@@ -82,11 +82,11 @@ async def register_scalable_target(world: World, call: Call) -> dict[str, Any]:
     return {"ScalableTargetARN": record.arn}
 
 
-def check_bounds(least: int, most: int) -> None:
-    """Raises ValidationError."""
-    if least < 1:
+def check_bounds(least: int, most: int, possible: int) -> None:
+    """Raises ValidationError. `possible`: how few instances there can be."""
+    if least < possible:
         raise ValidationError(
-            "MinCapacity must be 1 or more: a variant with instances keeps one; a serverless one sleeps."
+            f"MinCapacity must be {possible} or more: only asynchronous endpoints can have no instances."
         )
     if most < least:
         raise ValidationError("Maximum capacity cannot be less than minimum capacity.")

@@ -18,6 +18,7 @@ from salvia.services.application_autoscaling.scaled import names_of
 _PREDEFINED = "SageMakerVariantInvocationsPerInstance"
 _METRIC = "InvocationsPerInstance"
 _METRICS = "AWS/SageMaker"
+_ZERO_WHEN_IDLE = frozenset({_METRIC, "Invocations", "ApproximateBacklogSize", "ApproximateBacklogSizePerInstance"})
 PERIOD = 60
 _HIGH, _LOW = 3, 15  # periods
 _IN_AT = 0.9  # of the target: below it there may be fewer
@@ -88,12 +89,13 @@ async def remove(world: World, policy: Record) -> None:
 
 
 async def say_idle(world: World, policy: Record) -> None:
-    """A variant that nobody asked for a minute has invocations: none."""
-    if not policy.spec["TargetTrackingScalingPolicyConfiguration"].get("PredefinedMetricSpecification"):
+    """A variant that nobody asked for a minute has invocations: none, and nothing that waits."""
+    metric = _metric_of(policy.spec)
+    if metric.get("Namespace") != _METRICS or metric["MetricName"] not in _ZERO_WHEN_IDLE:
         return
     now, data = world.clock.now(), world.parts["metric_data"]
-    pairs = tuple((one["Name"], one["Value"]) for one in _dimensions(policy.spec["ResourceId"]))
-    key = MetricKey(policy.account, policy.region, _METRICS, _METRIC, pairs)
+    pairs = tuple(sorted((one["Name"], one["Value"]) for one in metric["Dimensions"]))
+    key = MetricKey(policy.account, policy.region, _METRICS, metric["MetricName"], pairs)
     if not await data.observations(key, now - world.settings.alarm_minute_seconds, now):
         await data.record([(key, Observation(now, "None", 1.0, 0.0, 0.0, 0.0))])
 

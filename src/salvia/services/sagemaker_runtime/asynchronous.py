@@ -30,6 +30,7 @@ INVOCATION_SECONDS = 900
 CONCURRENT = 4  # requests an instance gets at once, where the configuration does not say
 _LOOK = 5.0  # seconds between looks at what waits or runs; ends wake the next by themselves
 _AGAIN = 1.0
+_FEW = 20  # requests that look every second whether there is an instance again
 _log = logging.getLogger(__name__)
 _KEPT = ("ContentType", "Accept", "CustomAttributes", "InferenceId", "InputLocation")
 
@@ -115,11 +116,12 @@ class AsyncInvocation(Resource):
             await self._let_go(record)  # its endpoint is gone, and with it the queue
             return None
         instances = sum(len(variant.instances) for variant in route.variants)
-        if self._in_hand.get(endpoint, 0) >= record.spec["concurrent"] * max(1, instances):
+        expired = self.world.clock.now() > record.spec["until"]
+        if self._in_hand.get(endpoint, 0) >= record.spec["concurrent"] * (instances or expired):
             waiting = self._waiting.setdefault(endpoint, deque())
             if record.key not in waiting:
                 waiting.append(record.key)
-            return _LOOK
+            return _LOOK if instances or len(waiting) > _FEW else _AGAIN
         self._in_hand[endpoint] = self._in_hand.get(endpoint, 0) + 1
         task = asyncio.get_running_loop().create_task(self._answer(record, route))
         self._running[record.key] = task

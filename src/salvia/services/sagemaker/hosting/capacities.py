@@ -25,7 +25,7 @@ async def update_endpoint_weights_and_capacities(world: World, call: Call) -> Ma
             name = one["VariantName"]
             if name not in variants:
                 raise ValidationError(f'The variant {name} is not found in the endpoint "{record.arn}".')
-            _check(one, variants[name])
+            _check(one, variants[name], least=0 if live["config"].get("AsyncInferenceConfig") else 1)
             kept = asked.setdefault(name, {})
             if "DesiredWeight" in one:
                 kept["weight"] = one["DesiredWeight"]
@@ -39,7 +39,8 @@ async def update_endpoint_weights_and_capacities(world: World, call: Call) -> Ma
     return await kind.wish(call, changed)
 
 
-def _check(one: Mapping[str, Any], variant: plans.Variant) -> None:
+def _check(one: Mapping[str, Any], variant: plans.Variant, least: int) -> None:
+    """`least`: requests to an asynchronous endpoint wait for as long as it has no instance."""
     if one.get("ServerlessUpdateConfig"):
         raise ValidationError(
             "ServerlessUpdateConfig is not supported: update the endpoint with another configuration."
@@ -48,5 +49,5 @@ def _check(one: Mapping[str, Any], variant: plans.Variant) -> None:
         return
     if variant.serverless:
         raise ValidationError(f"Variant {variant.name} is serverless: it has no DesiredInstanceCount.")
-    if one["DesiredInstanceCount"] < 1:
-        raise ValidationError(f"Variant {variant.name}: DesiredInstanceCount must be 1 or more.")
+    if one["DesiredInstanceCount"] < least:
+        raise ValidationError(f"Variant {variant.name}: DesiredInstanceCount must be {least} or more.")
