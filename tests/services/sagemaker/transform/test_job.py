@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -111,6 +112,39 @@ async def test_a_manifest_names_the_objects(bench: Bench) -> None:
     await bench.sent()
 
     assert (bench.out("deep/b.csv"), bench.out("a.csv")) == (b"8\n10\n", None)
+
+
+CAPTURE = {"DestinationS3Uri": "s3://bucket/captured"}
+
+
+async def test_what_was_read_and_written_is_captured_as_manifests(bench: Bench) -> None:
+    await bench.create(DataCaptureConfig=CAPTURE)
+    job = await bench.sent()
+    hour = datetime.fromtimestamp(job.created, UTC).strftime("%Y/%m/%d/%H")
+    found = {key: json.loads(data) for key, data in bench.objects.buckets["bucket"].items() if key.startswith("capt")}
+    (read,) = [data for key, data in found.items() if key.startswith(f"captured/input/{hour}/")]
+    (wrote,) = [data for key, data in found.items() if key.startswith(f"captured/output/{hour}/")]
+
+    assert len(found) == 2
+    assert read == [{"prefix": "s3://bucket/in/"}, "a.csv", "deep/b.csv"]
+    assert wrote == [{"prefix": "s3://bucket/out/"}, "a.csv.out", "deep/b.csv.out"]
+
+
+async def test_a_job_that_fails_captures_nothing(bench: Bench) -> None:
+    bench.answer = lambda _: ModelAnswer(400)
+    await bench.create(DataCaptureConfig=CAPTURE)
+    job = await bench.sent()
+
+    assert job.state == "Failed"
+    assert not [key for key in bench.objects.buckets["bucket"] if key.startswith("captured")]
+
+
+async def test_a_bucket_that_is_gone_costs_the_captures_and_not_the_job(bench: Bench) -> None:
+    bench.objects.buckets["captures"] = {}
+    await bench.create(DataCaptureConfig={"DestinationS3Uri": "s3://captures/x"})
+    del bench.objects.buckets["captures"]
+
+    assert (await bench.sent()).state == "Completed"
 
 
 async def test_several_instances_share_the_objects_by_key(bench: Bench) -> None:
@@ -270,7 +304,10 @@ async def test_a_role_that_may_not_read_an_object_fails_the_job(bench: Bench) ->
         ({"TransformOutput": {"S3OutputPath": "s3://none/x"}}, "the bucket none does not exist"),
         ({"MaxPayloadInMB": 101}, "cannot be greater than 100"),
         ({"MaxPayloadInMB": 60, "MaxConcurrentTransforms": 2}, "cannot exceed 100 MB"),
-        ({"DataCaptureConfig": {"DestinationS3Uri": "s3://bucket/x"}}, "DataCaptureConfig is not supported"),
+        (
+            {"DataCaptureConfig": {"DestinationS3Uri": "s3://bucket/x", "GenerateInferenceId": True}},
+            "GenerateInferenceId is not supported",
+        ),
         ({"DataProcessing": {"InputFilter": "a.b"}}, "InputFilter: a.b is not a valid JSONPath expression"),
         ({"DataProcessing": {"OutputFilter": "$["}}, "OutputFilter: $[ is not a valid JSONPath expression"),
         (

@@ -27,7 +27,7 @@ from salvia.services.sagemaker.runs.cluster import Host, part_of, whole_share
 from salvia.services.sagemaker.runs.job import AT_ONCE, FOLLOW, GRACE, Job
 from salvia.services.sagemaker.runs.model import ModelDataError
 from salvia.services.sagemaker.runs.places import ChannelError, Item
-from salvia.services.sagemaker.transform import container, sending
+from salvia.services.sagemaker.transform import capture, container, sending
 from salvia.services.sagemaker.transform.request import admitted
 
 STARTUP_SECONDS = 600.0  # until every container must be well
@@ -65,6 +65,8 @@ class TransformJob(Job):
         access = await Access.of(self.world, role, scope.account, scope.region)
         await access.check_source(spec["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"], role)
         await access.check_target("S3OutputPath", spec["TransformOutput"]["S3OutputPath"], role)
+        if spec.get("DataCaptureConfig"):
+            await access.check_target("DestinationS3Uri", spec["DataCaptureConfig"]["DestinationS3Uri"], role)
         # As it is now: the model may be deleted while the job goes on.
         isolated = model.spec["EnableNetworkIsolation"]
         return spec | {"_model": {"containers": containers, "role": role, "isolated": isolated}}
@@ -251,6 +253,8 @@ class TransformJob(Job):
                 failures = [str(error)]
             else:
                 failures = await sending.Sending(self.world, job, runs, items, log).send()
+                if not failures:
+                    await capture.keep(self.world, job, runs[0], items)
             sending.write_outcome(sending.folder_of(self.world, runs[0]), failures)
         finally:
             os.close(held)

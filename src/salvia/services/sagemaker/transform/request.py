@@ -23,7 +23,7 @@ MEMBERS = {
     "Environment": "behaves",
     "TransformInput": "behaves",
     "TransformOutput": "behaves",
-    "DataCaptureConfig": "refused",
+    "DataCaptureConfig": "behaves",
     "TransformResources": "behaves",
     "DataProcessing": "behaves",
     "Tags": "behaves",
@@ -33,8 +33,8 @@ MEMBERS = {
 
 def admitted(request: dict[str, Any]) -> dict[str, Any]:
     """The spec of a transform job, without its model. Raises ValidationError."""
-    if request.get("DataCaptureConfig"):
-        raise ValidationError("DataCaptureConfig is not supported for transform jobs yet: capture with an endpoint.")
+    if (request.get("DataCaptureConfig") or {}).get("GenerateInferenceId"):
+        raise ValidationError("DataCaptureConfig.GenerateInferenceId is not supported yet: leave it out or false.")
     source = {"CompressionType": "None", "SplitType": "None"} | request["TransformInput"]
     kind = source["DataSource"]["S3DataSource"]["S3DataType"]
     if kind not in {"S3Prefix", "ManifestFile"}:
