@@ -10,6 +10,7 @@ class Image:
     """`name` identifies the environment to a Compute; `entry_points` gives the command for "train", "serve", "process".
 
     `version` is what runs; `note` says so in words where something else was asked, else it is "".
+    `sdks` names the environments that stand for it when a function of the SageMaker SDK's @remote runs, by the SDK's major version: "2", "3".
     `algorithm` is the built-in algorithm's package in salvia_algorithms ("xgboost"), "" for an image that only runs what it is told.
     """
 
@@ -20,6 +21,7 @@ class Image:
     algorithm: str = ""
     version: str = ""
     note: str = ""
+    sdks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,6 +202,15 @@ def test_plain_python_images_run_what_they_are_told(images: LocalImages, uri: st
     assert image.version == ".".join(map(str, sys.version_info[:3]))
 
 
+def test_a_plain_python_image_has_an_environment_for_each_sdk_that_sends_functions(images: LocalImages) -> None:
+    sdks = images.resolve("236514542706.dkr.ecr.us-west-2.amazonaws.com/sagemaker-base-python-310:1.0").sdks
+
+    assert {major: images.find_environment(name).name.rsplit("-", 2)[0] for major, name in sdks.items()} == {
+        "2": "sagemaker-2",
+        "3": "sagemaker-3",
+    }
+
+
 def test_an_unknown_tag_names_those_that_exist(images: LocalImages) -> None:
     with pytest.raises(UnknownImageError, match=r"no tag '9\.9-9' of the image 'sagemaker-xgboost'.*0\.90-1.*3\.0-5"):
         images.resolve("246618743249.dkr.ecr.us-west-2.amazonaws.com/sagemaker-xgboost:9.9-9")

@@ -53,6 +53,7 @@ class LocalImages:
             algorithm=row.algorithm,
             version=row.runs,
             note=_note(parsed.repository, asked, row.runs),
+            sdks={major: build.folder_name(environment) for major, environment in row.sdks.items()},
         )
 
     async def prepare(self, image: Image) -> Readiness:

@@ -23,6 +23,7 @@ class Row:
     algorithm: str = ""
     entry_points: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
+    sdks: Mapping[str, str] = field(default_factory=dict)
 
     def version_asked(self, uri: ImageUri) -> str:
         """Empty when none was named. Raises UnknownImageError for a tag that does not exist."""
@@ -92,6 +93,7 @@ def _row(values: Mapping[str, Any]) -> Row:
         algorithm=values.get("algorithm", ""),
         entry_points={name: tuple(command) for name, command in values.get("entry_points", {}).items()},
         variables=values.get("variables", {}),
+        sdks=values.get("sdks", {}),
     )
 
 

@@ -5,6 +5,7 @@ Source: "How Amazon SageMaker runs your training image" in the SageMaker documen
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from salvia.services.sagemaker.runs.channels import input_data_config
 from salvia.services.sagemaker.runs.cluster import Host, addresses, resource_config
 from salvia.services.sagemaker.runs.instances import Instance
 
+_SDK = "--client_sagemaker_pysdk_version"
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 NO_PROGRAM = (
     "ClientError: CannotStartContainerError. Please make sure the container can be run with 'docker run <image> train': "
@@ -29,6 +31,20 @@ def image_of(spec: Mapping[str, Any]) -> str:
     """The image's URI: the request's own, or that of the algorithm which it names."""
     found: str = spec["AlgorithmSpecification"].get("TrainingImage") or spec["_algorithm"]["image"]
     return found
+
+
+def fitting(job: Record, image: Image) -> Image:
+    """The image with the SageMaker SDK in it, when the job runs a function that an SDK's @remote has sent: its arguments say which.
+
+    AWS's images have root as their user. The SDK's bootstrap asks for the user's name, and would have `sudo` change modes for another.
+    """
+    arguments = job.spec["AlgorithmSpecification"].get("ContainerArguments", ())
+    if _SDK not in arguments[:-1]:
+        return image
+    major = arguments[arguments.index(_SDK) + 1].partition(".")[0]
+    if major not in image.sdks:
+        return image
+    return replace(image, name=image.sdks[major], variables={**image.variables, "LOGNAME": "root"})
 
 
 def can_train(job: Record, image: Image) -> bool:

@@ -100,7 +100,7 @@ class TrainingJob(InstancesJob):
         images = self.resolve(job, [container.image_of(job.spec)])
         if not isinstance(images, list):
             return images
-        (image,) = images
+        image = container.fitting(job, images[0])
         if not container.can_train(job, image):
             return self.finish(job, "Failed", reason=container.NO_PROGRAM)
         missing = [host for host, run in zip(hosts, runs, strict=True) if run is None]
