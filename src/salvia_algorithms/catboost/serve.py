@@ -26,9 +26,11 @@ class Answering:
         numbers = [
             [np.nan if place in self.categorical else number(cell) for place, cell in enumerate(row)] for row in cells
         ]
-        rows = model.pool(np.array(numbers, np.float32), texts)
+        rows = np.array(numbers, np.float32)
         kind = "Probability" if self.classes else "RawFormulaVal"
-        answer: npt.NDArray[Any] = self.found.predict(rows, prediction_type=kind, thread_count=1)
+        answer: npt.NDArray[Any] = self.found.predict(
+            model.pool(rows, texts) if texts else rows, prediction_type=kind, thread_count=1
+        )
         return answer
 
 

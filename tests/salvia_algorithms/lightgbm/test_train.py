@@ -5,6 +5,7 @@ import json
 import pickle
 import re
 import uuid
+from collections import OrderedDict, defaultdict
 from pathlib import Path
 
 import lightgbm as lgb
@@ -104,6 +105,27 @@ def test_the_artefact_is_a_booster_that_joblib_reads(tree: Tree) -> None:
     assert isinstance(booster, lgb.Booster)
     assert booster.feature_name()[0] == "feature_0"
     assert booster.predict([rings()[0][1:]])[0] == pytest.approx(ask(tree, rings()[0][1:])["prediction"][0])
+
+
+def test_the_artefact_of_an_older_library_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.array(rings()[:100], np.float32)
+    data = lgb.Dataset(rows[:, 1:].copy(), rows[:, 0].copy())
+    text = lgb.train({"objective": "regression", "verbosity": -1, "num_threads": 1}, data, 3).model_to_string()
+
+    class Booster:
+        """As LightGBM 3 pickled it: its text was called differently, and a number said that no round is the best."""
+
+        def __init__(self) -> None:
+            self.handle, self.best_iteration = text, -1
+            self.best_score: dict[str, OrderedDict[str, np.float64]] = defaultdict(OrderedDict)
+            self.best_score["val"]["rmse"] = np.float64(2.5)
+
+    Booster.__module__, Booster.__qualname__ = "lightgbm.basic", "Booster"
+    with monkeypatch.context() as patched:
+        patched.setattr(lgb.basic, "Booster", Booster)
+        (tmp_path / model.MODEL_NAME).write_bytes(pickle.dumps(Booster(), protocol=4))
+
+    assert model.load(tmp_path).current_iteration() == 3
 
 
 @pytest.mark.parametrize("sharded", [False, True])

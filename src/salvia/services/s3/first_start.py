@@ -1,8 +1,9 @@
 """What the object store has from its first start: buckets that AWS publishes and clients look into."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 
-from salvia.ports.object_store import Bucket, Draft
+from salvia.ports.object_store import Bucket, Draft, ObjectStore
 from salvia.resources.world import World
 from salvia.services.s3.access import store_of
 
@@ -21,8 +22,13 @@ async def ensure_published(world: World, name: str, last: str, objects: Callable
     bucket = await store.buckets.find(name)
     if bucket is None or bucket.account != settings.account:
         return
-    for key, content in objects().items():
-        await store.versions.commit(Draft(name, key), await store.contents.receive(_piece(content)))
+    *first, sign = objects().items()
+    await asyncio.gather(*(_put(store, name, *each) for each in first))  # together they are synced once
+    await _put(store, name, *sign)
+
+
+async def _put(store: ObjectStore, bucket: str, key: str, content: bytes) -> None:
+    await store.versions.commit(Draft(bucket, key), await store.contents.receive(_piece(content)))
 
 
 async def _piece(content: bytes) -> AsyncIterator[bytes]:
