@@ -78,6 +78,25 @@ async def test_a_suspended_target_is_left_alone(bench: Bench) -> None:
     assert (left, bench.endpoints.current) == (1, 4)
 
 
+async def test_an_alarm_whose_actions_are_off_scales_nothing(bench: Bench) -> None:
+    await bench.register()
+    put = await bench.track()
+    await bench.cloudwatch("DisableAlarmActions", AlarmNames=[one["AlarmName"] for one in put["Alarms"]])
+    await busy(bench, 6, 50.0)
+
+    assert bench.endpoints.current == 1
+
+
+async def test_a_variant_that_is_gone_says_nothing(bench: Bench) -> None:
+    await bench.register()
+    await bench.track()
+    bench.endpoints.more = {"ProductionVariants": []}
+    await bench.pass_time(120)
+    listed = await bench.cloudwatch("ListMetrics", Namespace="AWS/SageMaker")
+
+    assert listed["Metrics"] == []
+
+
 async def test_a_metric_of_ones_own_is_tracked(bench: Bench) -> None:
     await bench.register()
     metric = {"Namespace": "n", "MetricName": "m", "Statistic": "Average"}

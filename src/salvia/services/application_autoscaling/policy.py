@@ -54,12 +54,14 @@ class ScalingPolicy(Resource):
             await self.world.table.delete(record)
             return None
         turn = self.world.settings.alarm_minute_seconds / 6
-        if record.spec["PolicyType"] == "TargetTrackingScaling":
+        tracks = record.spec["PolicyType"] == "TargetTrackingScaling"
+        if tracks:
             await tracking.ensure(self.world, record)
-            await tracking.say_idle(self.world, record)
         variant = await scaled.look(self.world, Scope(record.account, record.region), record.spec["ResourceId"])
         if variant is None:
             return turn
+        if tracks:
+            await tracking.say_idle(self.world, record)
         if not variant.settled:
             return min(_AGAIN, turn)
         wanted = await self._wanted(record, target, variant)
@@ -89,9 +91,9 @@ class ScalingPolicy(Resource):
         alarms, goal = await tracking.ensure(self.world, policy), policy.spec[_TRACKING]["TargetValue"]
         high, low = alarms["High"], alarms.get("Low")
         points = points_of(high)
-        if high.state == "ALARM" and points:
+        if calls(high) and points:
             return Wanted(tracked(variant.desired, points[0][1], goal, out=True), high, points)
-        if low is None or low.state != "ALARM" or not points_of(low):
+        if low is None or not calls(low) or not points_of(low):
             return None
         query = Query(self.noun, policy.account, policy.region, owner=target.arn)
         for other in await every(self.world, query):
@@ -126,6 +128,10 @@ def cooldown(policy: Record, *, out: bool) -> float:
     if policy.spec["PolicyType"] == "StepScaling":
         return float(policy.spec[_STEPS].get("Cooldown", COOLDOWN))
     return float(policy.spec[_TRACKING].get("ScaleOutCooldown" if out else "ScaleInCooldown", COOLDOWN))
+
+
+def calls(alarm: Record) -> bool:
+    return alarm.state == "ALARM" and bool(alarm.spec["ActionsEnabled"])
 
 
 def points_of(alarm: Record) -> list[tuple[float, float]]:
