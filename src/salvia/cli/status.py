@@ -1,12 +1,15 @@
-"""Say which servers run on the data folder. Exits with 3 when none does."""
+"""Say which servers run on the data folder, and what uses the machine. Exits with 3 when none does."""
 
 import argparse
 import http.client
 import json
 from dataclasses import asdict
+from typing import Any
 
 from salvia.cli import Refusal, servers, starting
+from salvia.cli.client import Client
 from salvia.cli.servers import Running
+from salvia.cli.usage import uses
 from salvia.settings import Settings
 
 
@@ -18,15 +21,26 @@ def main(args: argparse.Namespace) -> int:
     settings = Settings.load(port=args.port, data=args.data)
     found = [server for server in servers.running(settings.data) if args.port in {None, server.port}]
     if args.json:
-        print(json.dumps([asdict(server) | {"answers": answers(server)} for server in found]))
+        print(json.dumps([_document(settings, server) for server in found]))
         return 0 if found else 3
     if not found:
         raise Refusal(f"no server runs on {settings.data}; start one with: salvia up", status=3)
     for server in found:
-        state = "answers" if answers(server) else "does not answer"
+        alive = answers(server)
+        state = "answers" if alive else "does not answer"
         memory = f"{server.memory() / 1e6:.0f} MB"
         print(f"{server.url} {state} (pid {server.pid}, up {starting.uptime(server)}, {memory}, data {settings.data})")
+        for use in uses(Client(settings, server)) if alive else ():
+            print(f"  {use}")
     return 0
+
+
+def _document(settings: Settings, server: Running) -> dict[str, Any]:
+    alive = answers(server)
+    return asdict(server) | {
+        "answers": alive,
+        "uses": [asdict(use) for use in uses(Client(settings, server))] if alive else [],
+    }
 
 
 def answers(server: Running) -> bool:
