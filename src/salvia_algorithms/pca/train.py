@@ -16,6 +16,7 @@ from salvia_algorithms.first_party.source import Source
 from salvia_algorithms.pca import model
 from salvia_algorithms.pca.covariance import Components, Covariance, directions, origin_of
 from salvia_algorithms.pca.hyperparameters import RANDOMIZED, TABLE, settled
+from salvia_container.failure import UserError
 from salvia_container.training import TrainingEnvironment
 
 ALGORITHM = "PCA"
@@ -63,9 +64,13 @@ def _components(values: dict[str, Any], source: Source, hosts: Collective, said:
 def _judge(trained: model.Model, source: Source) -> None:
     """How much of the test data's variation around the mean the components hold. AWS's algorithm says nothing of it."""
     held = whole = 0.0
+    rows = 0
     for batch in source.blocks():
         held += float(np.square(_projected(trained, batch), dtype=np.float64).sum())
         whole += float(np.square(batch.dense() - trained.mean, dtype=np.float64).sum())
+        rows += len(batch)
+    if not rows:
+        raise UserError("No test data processed. Verify that the test channel contains non-empty files.")
     share = held / whole if whole else 1.0
     report.info(f"The components hold {100 * share:.4g} % of the variance of the test data.")
 
