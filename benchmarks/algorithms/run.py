@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.algorithms import peers
 
-CLAIMS = ("random_cut_forest", "k_means", "linear_learner", "recordio", "memory")
+CLAIMS = ("random_cut_forest", "k_means", "k_nearest_neighbours", "linear_learner", "recordio", "memory")
 
 
 def main() -> None:
