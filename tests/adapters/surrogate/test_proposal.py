@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 
+from salvia.adapters.surrogate.ascent import highest
 from salvia.adapters.surrogate.cube import Array, Cube
-from salvia.adapters.surrogate.gaussian import _loss, fit
+from salvia.adapters.surrogate.gaussian import _loss, fit, given
 from salvia.adapters.surrogate.importance import importance
-from salvia.adapters.surrogate.proposal import MOST, log_improvement, recent_and_best, standardised, suggest
+from salvia.adapters.surrogate.improvement import Improvement, log_improvement
+from salvia.adapters.surrogate.proposal import MOST, recent_and_best, standardised, suggest
 from salvia.ports.surrogate import Observations
 
 MIXED: list[dict[str, object]] = [{}, {"steps": [0.1, 0.5, 0.9]}, {"categories": 3}]
@@ -101,6 +103,49 @@ def test_the_logarithm_of_the_improvement_is_exact_near_and_smooth_far() -> None
         [np.log(np.maximum(0 - (m + d * draws), 0).mean()) for m, d in ((0.0, 1.0), (0.3, 0.2))], abs=0.03
     )
     assert -460 < found[2] < -450
+
+
+def test_the_slope_of_the_improvement_is_its_slope() -> None:
+    random = np.random.default_rng(2)
+    cube = Cube(MIXED)
+    features = cube.features(random.random((12, 3)))
+    model = given(features, random.normal(size=(12, 4)), np.array([0.5, 0.9, 0.7, 0.7, 0.7]), 1.3, 1e-3)
+    improvement = Improvement(model, np.array([-1.0, -2.5, 0.1, -0.7]))
+    somewhere = cube.features(random.random((3, 3)))
+
+    values, slopes = improvement.slope(somewhere)
+
+    assert values == pytest.approx(improvement.at(somewhere))
+    for point, slope in zip(somewhere, slopes, strict=True):
+        assert slope == pytest.approx(
+            approx_fprime(point, lambda one: float(improvement.at(one[None, :])[0]), 1e-6), abs=1e-3
+        )
+
+
+def test_no_point_drawn_by_chance_is_higher_than_the_one_that_is_climbed_to() -> None:
+    random = np.random.default_rng(5)
+    cube = Cube([{}, {}, *MIXED])
+    points = random.random((25, 5))
+    features = cube.features(points)
+    values = np.abs(points - 0.4).sum(axis=1) + 0.5 * features[:, -1]
+    model = given(features, standardised(values)[:, None], np.full(7, 0.8), 1.0, 1e-3)
+    improvement = Improvement(model, np.array([-1.5]))
+
+    found = highest(cube, improvement, points[:5], points, random)
+
+    assert (
+        improvement.at(cube.features(found[None, :]))[0]
+        > improvement.at(cube.features(random.random((20_000, 5)))).max()
+    )
+
+
+def test_the_best_values_are_not_magnified() -> None:
+    values = np.concatenate([np.linspace(0, 0.01, 30), np.linspace(1, 100, 30)])
+
+    found = standardised(values)
+
+    assert np.all(np.diff(found) >= 0)
+    assert found[29] - found[0] < 0.1
 
 
 def test_old_values_that_are_not_among_the_best_are_forgotten_at_last() -> None:

@@ -17,17 +17,18 @@ _JITTER = 1e-8
 _LOG_NOISE, _NOISE_BOUNDS = np.log(1e-3), (np.log(1e-6), 0.0)
 _SCALE_BOUNDS = (-4.0, 4.0)
 _ITERATIONS = 60
+_LEVEL = 1.0  # the variance of a constant that is added: far from all points the model expects what it has learnt to, not the mean
 _IMPOSSIBLE = 1e10
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """What is known after n values: `features` (n, f), the factor of their covariance, and one weight vector (n, k) for each
-    of k sets of values. `scales` has the length scale of every feature.
+    """What is known after n values: `features` (n, f), the inverse of their covariance's factor (`whitening`), and one weight
+    vector (n, k) for each of k sets of values. `scales` has the length scale of every feature.
     """
 
     features: Array
-    factor: Array
+    whitening: Array
     weights: Array
     scales: Array
     amplitude: float
@@ -36,14 +37,28 @@ class Fitted:
     def predict(self, features: Array) -> tuple[Array, Array]:
         """Means (m, k) and standard deviations (m,)."""
         cross = kernel(features, self.features, self.scales, self.amplitude)
-        solved = solve_triangular(self.factor, cross.T, lower=True)
-        return cross @ self.weights, np.sqrt(np.maximum(self.amplitude - (solved * solved).sum(axis=0), 1e-10))
+        whitened = cross @ self.whitening.T
+        return cross @ self.weights, self.deviation(whitened)
+
+    def deviation(self, whitened: Array) -> Array:
+        """(m,) from the covariances (m, n) with what is known, whitened."""
+        variance = self.amplitude + _LEVEL - (whitened * whitened).sum(axis=1)
+        result: Array = np.sqrt(np.maximum(variance, 1e-10))
+        return result
 
     def joint(self, features: Array) -> tuple[Array, Array]:
         """Mean (m,) of the first set and the covariance (m, m)."""
         cross = kernel(features, self.features, self.scales, self.amplitude)
-        solved = solve_triangular(self.factor, cross.T, lower=True)
-        return cross @ self.weights[:, 0], kernel(features, features, self.scales, self.amplitude) - solved.T @ solved
+        whitened = cross @ self.whitening.T
+        return cross @ self.weights[:, 0], kernel(
+            features, features, self.scales, self.amplitude
+        ) - whitened @ whitened.T
+
+    def cross(self, features: Array) -> tuple[Array, Array]:
+        """The covariances (m, n) with what is known, and how steeply each falls with half the squared scaled distance."""
+        root = np.sqrt(5 * _squared(features / self.scales, self.features / self.scales))
+        decay = self.amplitude * np.exp(-root)
+        return _LEVEL + (1 + root + root * root / 3) * decay, -(5 / 3) * (1 + root) * decay
 
 
 def fit(features: Array, values: Array, groups: Any, random: np.random.Generator, restarts: int) -> Fitted:
@@ -75,13 +90,14 @@ def fit(features: Array, values: Array, groups: Any, random: np.random.Generator
 def given(features: Array, values: Array, scales: Array, amplitude: float, noise: float) -> Fitted:
     """With hyperparameters that are known; `values` is (n, k)."""
     covariance = kernel(features, features, scales, amplitude) + (noise + _JITTER) * np.eye(len(features))
-    factor = cholesky(covariance + _JITTER * np.eye(len(features)), lower=True)
-    return Fitted(features, factor, cho_solve((factor, True), values), scales, amplitude, noise)
+    factor = cholesky(covariance, lower=True)
+    whitening = solve_triangular(factor, np.eye(len(features)), lower=True)
+    return Fitted(features, whitening, cho_solve((factor, True), values), scales, amplitude, noise)
 
 
 def kernel(left: Array, right: Array, scales: Array, amplitude: float) -> Array:
     root = np.sqrt(5 * _squared(left / scales, right / scales))
-    result: Array = amplitude * (1 + root + root * root / 3) * np.exp(-root)
+    result: Array = _LEVEL + amplitude * (1 + root + root * root / 3) * np.exp(-root)
     return result
 
 
@@ -106,7 +122,7 @@ def _loss(theta: Array, features: Array, values: Array, groups: Any) -> tuple[fl
     decay = np.exp(-root)
     signal = amplitude * (1 + root + root * root / 3) * decay
     try:
-        factor = cho_factor(signal + (noise + _JITTER) * np.eye(len(values)), lower=True)
+        factor = cho_factor(_LEVEL + signal + (noise + _JITTER) * np.eye(len(values)), lower=True)
     except np.linalg.LinAlgError:
         return _IMPOSSIBLE, np.zeros_like(theta)
     weights = cho_solve(factor, values)
