@@ -1,6 +1,6 @@
 """One peer behind a line of JSON in and a line of JSON out; runs in the peer's own environment, with nothing of Salvia.
 
-`python engine.py NAME` reads {"ranges": [...], "seed": n} first, then {"ask": true} and {"tell": id, "value": v}.
+`python engine.py NAME` reads {"ranges": [...], "seed": n}, which begins a search, then {"ask": true} and {"tell": id, "value": v}.
 """
 
 import json
@@ -127,20 +127,22 @@ def _plain(value: Any) -> Any:
 
 
 def main() -> None:
-    name = sys.argv[1]
-    first = json.loads(sys.stdin.readline())
-    ranges, seed = first["ranges"], first["seed"]
-    if name.startswith("optuna"):
-        engine: Any = Optuna(name.partition("-")[2], ranges, seed)
-    else:
-        engine = {"smac": Smac, "syne-tune": SyneTune}[name](ranges, seed)
+    engine: Any = None
     for line in sys.stdin:
         said = json.loads(line)
-        if "ask" in said:
+        if "ranges" in said:
+            engine = _engine(sys.argv[1], said["ranges"], said["seed"])
+        elif "ask" in said:
             number, values = engine.ask()
             print(json.dumps({"id": number, "values": values}), flush=True)
         else:
             engine.tell(said["tell"], said["value"])
+
+
+def _engine(name: str, ranges: list[dict[str, Any]], seed: int) -> Any:
+    if name.startswith("optuna"):
+        return Optuna(name.partition("-")[2], ranges, seed)
+    return {"smac": Smac, "syne-tune": SyneTune}[name](ranges, seed)
 
 
 if __name__ == "__main__":

@@ -17,15 +17,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
+
+# Read when numpy is loaded: several threads make small matrices slower. The product sets one too, and so do the peers.
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 from benchmarks.measured.peers import environment
 from benchmarks.measured.processes import cpu_of
 from benchmarks.measured.report import machine, table, verdict
+from benchmarks.tuning.kept import kept, source
 from benchmarks.tuning.problems import Problem, problems
 
-from salvia.adapters.surrogate.proposal import suggest
+from salvia.adapters.surrogate import proposal
 from salvia.ports.surrogate import Observations
 from salvia.services.sagemaker.tuning.space import values_at
 
@@ -38,6 +43,13 @@ PACKAGES = {
     "syne-tune": ("syne-tune[basic]==0.16.0", "huggingface_hub"),
 }
 Engine = Callable[[Problem, int, int], tuple[list[float], float]]
+
+
+def identity(name: str) -> str:
+    """All that decides what an engine finds."""
+    if name == "salvia":
+        return f"salvia {source(*sorted(Path(proposal.__file__).parent.glob('*.py')))}"
+    return f"{name} {PACKAGES[name]} {source(Path(__file__).with_name('engine.py'))}" if name in PACKAGES else name
 
 
 def order(seed: int) -> random.Random:
@@ -56,7 +68,7 @@ def salvia(problem: Problem, seed: int, trials: int) -> tuple[list[float], float
     while len(values) < trials:
         while len(running) < PARALLEL and asked < trials:
             began = time.process_time()
-            found = suggest(Observations(dimensions, points, values, running, seed, asked))
+            found = proposal.suggest(Observations(dimensions, points, values, running, seed, asked))
             cpu += time.process_time() - began
             running.append(list(found.point))
             asked += 1
@@ -73,19 +85,21 @@ def by_chance(problem: Problem, seed: int, trials: int) -> tuple[list[float], fl
 
 
 def peer(name: str) -> Engine:
-    def run(problem: Problem, seed: int, trials: int) -> tuple[list[float], float]:
+    """In a process of its own, started when first needed, that stays for all searches."""
+
+    @cache
+    def started() -> subprocess.Popen[str]:
         python = environment(name, PACKAGES[name]) / "bin/python"
-        alone = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [str(python), str(Path(__file__).with_name("engine.py")), name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env={**os.environ, **alone},
         )
-        with process:
-            return _searched(process, problem, seed, trials)
+
+    def run(problem: Problem, seed: int, trials: int) -> tuple[list[float], float]:
+        return _searched(started(), problem, seed, trials)
 
     return run
 
@@ -116,7 +130,6 @@ def _searched(process: Any, problem: Problem, seed: int, trials: int) -> tuple[l
         values.append(problem.value(chosen))
         say({"tell": number, "value": values[-1]})
     cpu = (cpu_of(process.pid) - started) / trials
-    process.stdin.close()
     return values, cpu
 
 
@@ -139,7 +152,9 @@ def main() -> None:
     for problem in chosen:
         for seed in range(options.seeds):
             for name, engine in engines.items():
-                values, seconds = engine(problem, seed, options.trials)
+                values, seconds = kept(
+                    identity(name), problem, seed, options.trials, partial(engine, problem, seed, options.trials)
+                )
                 found[name, problem.name, seed] = values
                 cpu[name].append(seconds)
         print(f"{problem.name}: done", file=sys.stderr, flush=True)
