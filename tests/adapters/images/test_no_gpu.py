@@ -1,6 +1,6 @@
 """What stands in for the libraries of a GPU: the dynamic linker takes it, and its functions say that there is none."""
 
-import _socket
+import _ctypes
 import ctypes
 import platform
 from pathlib import Path
@@ -36,11 +36,11 @@ def test_no_other_function_is_there(library: ctypes.CDLL) -> None:
 
 
 def test_a_library_is_read_with_what_it_needs_and_from_whom() -> None:
-    read = no_gpu._read(Path(_socket.__file__))
+    read = no_gpu._read(Path(_ctypes.__file__))
 
     assert "libc.so.6" in read.needed
-    assert "PyInit__socket" in read.defined
-    assert read.undefined["getaddrinfo"][0] == "libc.so.6"
+    assert "PyInit__ctypes" in read.defined
+    assert read.undefined["dlsym"][0] == "libc.so.6"
 
 
 def test_what_pip_reads_of_pytorch_names_no_gpu_any_more(tmp_path: Path) -> None:
