@@ -41,11 +41,11 @@ def estimator(entry="train.py", **changes):
     return SKLearn(**({{"entry_point": entry, "source_dir": "code", "role": role, "instance_type": "ml.m5.large", "framework_version": "1.2-1",
         "py_version": "py3", "sagemaker_session": session, "hyperparameters": {{"strength": 0.1}},
         "metric_definitions": [{{"Name": "accuracy", "Regex": "accuracy: (.*?);"}}]}} | changes))
-def failure(text, entry="train.py", requirements=""):
+def failure(text, entry="train.py", requirements="", **changes):
     pathlib.Path("code", entry).write_text(text)
     pathlib.Path("code/requirements.txt").write_text(requirements)
     try:
-        estimator(entry).fit(logs=False)
+        estimator(entry, **changes).fit(logs=False)
     except Exception as error:
         return str(error)
 """
@@ -118,6 +118,7 @@ def test_a_failing_script_tells_why_in_one_line(sdk2: Client) -> None:
 result = {
     "raised": failure("def f():\\n    raise ValueError('no such rows')\\nf()"),
     "exit": failure("raise SystemExit(7)"),
+    "mpi": failure("", hyperparameters={"sagemaker_mpi_enabled": True}),
     "requirements": failure("", requirements="no-such-package-of-salvia==9"),
     "replaced": failure("import sys, cowsay, numpy; sys.exit(cowsay.__file__ + numpy.__version__)", requirements="cowsay==6.1\\nnumpy==1.20"),
 }
@@ -130,6 +131,7 @@ result = {
         in str(result["raised"])
     )
     assert f'AlgorithmError: ExecuteUserScriptError: ExitCode 7 ErrorMessage "" {command}' in str(result["exit"])
+    assert "MPI is not supported: instances here have neither mpirun nor an SSH server." in str(result["mpi"])
     assert 'ErrorMessage "ERROR: No matching distribution found for no-such-package-of-salvia==9"' in str(
         result["requirements"]
     )

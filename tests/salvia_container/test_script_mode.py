@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from salvia_container.script_mode.not_here import why_not
 from salvia_container.script_mode.requirements import kept_versions, settle
 from salvia_container.script_mode.said import cause
 from salvia_container.script_mode.train import _to_one_line, asked_for
@@ -72,6 +73,23 @@ def test_the_reason_of_a_failure_is_one_line(tmp_path: Path, written: str, line:
     _to_one_line(failure)
 
     assert failure.read_text() == line
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("sagemaker_mpi_enabled", "MPI is"),
+        ("sagemaker_parameter_server_enabled", "Parameter servers are"),
+        ("sagemaker_distributed_dataparallel_enabled", "smdistributed is"),
+    ],
+)
+def test_a_way_to_distribute_that_is_not_here_is_refused_in_words(name: str, what: str) -> None:
+    assert why_not({name: True}, 2).startswith(f"{what} not supported")
+    assert why_not({name: False, "sagemaker_torch_distributed_enabled": True}, 2) == ""
+
+
+def test_one_instance_needs_no_parameter_servers() -> None:
+    assert why_not({"sagemaker_parameter_server_enabled": True}, 1) == ""
 
 
 def test_a_script_is_asked_for_by_hyperparameter_or_variable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,9 @@ import json
 import os
 from typing import Any
 
-from sagemaker_training import entry_point, environment, errors, params, runner
+from sagemaker_training import entry_point, environment, errors, runner
 
+from salvia_container.script_mode.not_here import why_not
 from salvia_container.training import cpus
 
 _PORT = "7777"
@@ -26,18 +27,14 @@ def main() -> None:
 def tensorflow() -> None:
     """For TensorFlow: TF_CONFIG when there are several instances, as its distribution strategies read it."""
     job = environment.Environment()
-    asked = job.additional_framework_parameters
     if len(job.hosts) > 1:
-        if asked.get(params.PARAMETER_SERVER_ENABLED):
-            raise errors.ClientError(
-                "Parameter servers are not supported: the TensorFlow that runs here has no estimators, which they are for. "
-                "Use tf.distribute.MultiWorkerMirroredStrategy."
-            )
         os.environ["TF_CONFIG"] = json.dumps(_workers(job))
     _run(job, job.to_cmd_args())
 
 
 def _run(job: Any, arguments: list[str]) -> None:
+    if why := why_not(job.additional_framework_parameters, len(job.hosts)):
+        raise errors.ClientError(why)
     # What the machine has is not what the instance may use.
     variables = job.to_env_vars() | {"SM_NUM_CPUS": str(cpus())}
     entry_point.run(
@@ -54,8 +51,6 @@ def _runner(job: Any) -> Any:
     asked = job.additional_framework_parameters
     if asked.get("sagemaker_torch_distributed_enabled") or asked.get("sagemaker_pytorch_ddp_enabled"):
         return runner.RunnerType.TorchDistributed
-    if asked.get(params.MPI_ENABLED):
-        return runner.RunnerType.MPI
     return runner.RunnerType.Process
 
 
