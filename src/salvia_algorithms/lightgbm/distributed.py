@@ -40,9 +40,9 @@ def network(environment: TrainingEnvironment, hosts: Collective) -> dict[str, ob
     address = address_of(environment.current_host)
     if address.startswith(LOOPBACK):
         address = "127.0.0.1"
-    with socket.create_server((address, 0)) as free:
+    with socket.create_server((address, 0)) as free:  # held until all have one: no two may choose the same
         port = free.getsockname()[1]
-    machines = hosts.all(f"{address}:{port}")
+        machines = hosts.all(f"{address}:{port}")
     return {
         "machines": ",".join(machines),
         "local_listen_port": port,

@@ -24,7 +24,7 @@ from salvia_container.training import TrainingEnvironment, cpus
 OURS = ("num_boost_round", "early_stopping_rounds", "metric", "num_threads", "is_unbalance", "tree_learner")
 FOR_CLASSES = ("scale_pos_weight",)
 # What LightGBM says when the hosts are at fault, not the user.
-LOST = ("Socket", "socket", "network", "Network", "connect")
+LOST = ("Socket", "socket", "network", "Network", "connect", "Binding port")
 
 
 def train(environment: TrainingEnvironment, problem: str) -> None:

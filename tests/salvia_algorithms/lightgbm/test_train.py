@@ -128,19 +128,34 @@ def test_the_artefact_of_an_older_library_is_read(tmp_path: Path, monkeypatch: p
     assert model.load(tmp_path).current_iteration() == 3
 
 
-@pytest.mark.parametrize("sharded", [False, True])
-def test_several_hosts_are_one(tmp_path: Path, capfd: pytest.CaptureFixture[str], *, sharded: bool) -> None:
+def together(folder: Path, *, sharded: bool, **hyperparameters: str) -> list[Tree]:
+    """The trees of two hosts of one job."""
     hosts, job = ("127.0.44.1", "127.0.44.2"), uuid.uuid4().hex
-    trees = [Tree(tmp_path / host, {"num_threads": "1"}, hosts=hosts, current_host=host, job=job) for host in hosts]
+    given = {"num_threads": "1"} | hyperparameters
+    trees = [Tree(folder / host, dict(given), hosts=hosts, current_host=host, job=job) for host in hosts]
     for place, tree in enumerate(trees):
-        step = 2 if sharded else 1
-        kind = "ShardedByS3Key" if sharded else "FullyReplicated"
-        tree.channel("train", text(ages()[place * sharded : TRAINED : step]), S3DistributionType=kind)
+        first, step, kind = (place, 2, "ShardedByS3Key") if sharded else (0, 1, "FullyReplicated")
+        tree.channel("train", text(ages()[first:TRAINED:step]), S3DistributionType=kind)
         tree.channel("validation", text(ages()[TRAINED:]))
+    return trees
+
+
+@pytest.mark.parametrize(("sharded", "learner"), [(False, "serial"), (True, "voting")])
+def test_several_hosts_are_one(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], *, sharded: bool, learner: str
+) -> None:
+    trees = together(tmp_path, sharded=sharded, tree_learner=learner)
 
     assert train_together(trees, classify) == [0, 0], [tree.failure for tree in trees]
     assert min(scores(capfd.readouterr().out, "multi_logloss")) < 0.43
     assert not (trees[1].base / "model").exists()
+
+
+def test_hosts_cannot_divide_the_features(tmp_path: Path) -> None:
+    trees = together(tmp_path, sharded=False, tree_learner="feature")
+
+    assert train_together(trees, classify) == [2, 2]
+    assert trees[0].failure == "ClientError: LightGBM cannot train: Do not support feature parallel in c api"
 
 
 def test_a_killed_training_goes_on_where_it_was(
