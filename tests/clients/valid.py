@@ -7,6 +7,7 @@ from typing import Any
 ROLE = "arn:aws:iam::000000000000:role/SalviaExecutionRole"
 POLICY = "arn:aws:iam::000000000000:policy/drawn-policy"
 JOB = "arn:aws:sagemaker:us-west-2:000000000000:training-job/drawn-job"
+PACKAGE = "arn:aws:sagemaker:us-west-2:000000000000:model-package/drawn-package"
 ALARM = "arn:aws:cloudwatch:us-west-2:000000000000:alarm:drawn-alarm"
 TOPIC = "arn:aws:sns:us-west-2:000000000000:drawn"
 GROUP = "arn:aws:logs:us-west-2:000000000000:log-group:drawn"
@@ -152,6 +153,11 @@ KNOWN: dict[str, dict[str, list[Any]]] = {
         "StoppingCondition": [{"MaxRuntimeInSeconds": 60}],
         "Resource": ["TrainingJob"],
         "ModelName": ["drawn-model", "none"],
+        "AlgorithmName": ["drawn-algorithm", "none"],
+        "ModelPackageName": ["drawn-package", PACKAGE, "none"],
+        "ModelPackageGroupName": ["drawn-group", "none"],
+        "ModelPackageArn": [PACKAGE, PACKAGE + "-none"],
+        "ModelPackageArnList": [[PACKAGE]],
         "EndpointConfigName": ["drawn-config", "none"],
         "EndpointName": ["drawn-endpoint", "none"],
         "ExecutionRoleArn": [ROLE],
@@ -268,6 +274,20 @@ RIGHT: dict[tuple[str, str], dict[str, Any]] = {
     ("cloudwatch", "PutMetricData"): {"MetricData": [{"MetricName": "loss", "Value": 1.0}]},
     ("sagemaker", "CreateModel"): {"ModelName": "drawn-made", "PrimaryContainer": CONTAINER, "ExecutionRoleArn": ROLE},
     ("sagemaker", "DeleteModel"): {"ModelName": "drawn-made"},
+    ("sagemaker", "CreateAlgorithm"): {
+        "AlgorithmName": "drawn-made",
+        "TrainingSpecification": {
+            "TrainingImage": SERVES, "SupportedTrainingInstanceTypes": ["ml.m5.large"],
+            "SupportedHyperParameters": [{"Name": "rate", "Type": "Continuous", "IsTunable": True, "DefaultValue": "0.5",
+                "Range": {"ContinuousParameterRangeSpecification": {"MinValue": "0", "MaxValue": "1"}}}],
+            "MetricDefinitions": [{"Name": "loss", "Regex": "loss=(.*)"}],
+            "TrainingChannels": [{"Name": "train", "SupportedContentTypes": ["text/csv"], "SupportedInputModes": ["File"]}]}},
+    ("sagemaker", "DeleteAlgorithm"): {"AlgorithmName": "drawn-made"},
+    ("sagemaker", "CreateModelPackage"): {
+        "ModelPackageName": "drawn-made", "InferenceSpecification": {"Containers": [CONTAINER]}},
+    ("sagemaker", "DeleteModelPackage"): {"ModelPackageName": "drawn-made"},
+    ("sagemaker", "CreateModelPackageGroup"): {"ModelPackageGroupName": "drawn-made"},
+    ("sagemaker", "DeleteModelPackageGroup"): {"ModelPackageGroupName": "drawn-made"},
     ("sagemaker", "CreateEndpointConfig"): {"EndpointConfigName": "drawn-made", "ProductionVariants": [VARIANT]},
     ("sagemaker", "DeleteEndpointConfig"): {"EndpointConfigName": "drawn-made"},
     ("sagemaker", "CreateEndpoint"): {"EndpointName": "drawn-made"},

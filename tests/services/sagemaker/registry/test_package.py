@@ -130,7 +130,11 @@ async def test_properties_and_specifications_are_added_and_removed(grouped: Benc
 
     shown = await grouped.ask("DescribeModelPackage", ModelPackageName=arn)
     model = await deployed(grouped, ModelPackageName=arn, InferenceSpecificationName="small")
+    await grouped.ask("UpdateModelPackage", ModelPackageArn=arn, CustomerMetadataPropertiesToRemove=["b"])
+    await grouped.ask("UpdateModelPackage", ModelPackageArn=arn, CustomerMetadataProperties={"c": "4"})
+    after = await grouped.ask("DescribeModelPackage", ModelPackageName=arn)
     assert shown["CustomerMetadataProperties"] == {"b": "3"}
+    assert after["CustomerMetadataProperties"] == {"c": "4"}
     assert model["PrimaryContainer"]["Image"] == "small"
 
 
@@ -194,6 +198,7 @@ async def test_what_cannot_be_a_package_is_refused(bench: Bench, changes: dict[s
     [
         ({"ModelPackageName": "x"}, "ModelPackage arn:.*:model-package/x does not exist"),
         ({"ModelPackageName": "arn:aws:sagemaker:us-west-2:111111111111:model-package/p"}, "does not exist"),
+        ({"ModelPackageName": "arn:aws:sagemaker:us-west-2:000000000000:endpoint/p"}, "endpoint/p does not exist"),
         ({"ModelPackageName": "p", "Image": "image"}, "Image cannot be given together with ModelPackageName"),
         ({"ModelPackageName": "p", "InferenceSpecificationName": "x"}, "has no InferenceSpecification x"),
     ],

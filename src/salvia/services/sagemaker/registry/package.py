@@ -48,6 +48,10 @@ MEMBERS = {
     "SecurityConfig": "refused",
     "ManagedStorageType": "refused",
 }
+_CHANGES = (
+    "CustomerMetadataPropertiesToRemove",
+    "AdditionalInferenceSpecificationsToAdd",
+)  # they change what others show
 _TOKEN = "_ClientToken"  # noqa: S105 - a name that a client gives to its request
 
 
@@ -111,19 +115,21 @@ class ModelPackage(Validated):
     async def amend(self, record: Record, request: dict[str, Any]) -> None:
         if request.get("ModelApprovalStatus") and "ModelPackageVersion" not in record.spec:
             raise ValidationError("ModelApprovalStatus can be updated only for a version of a model package group.")
-        properties = record.spec.get("CustomerMetadataProperties", {}) | request.pop("CustomerMetadataProperties", {})
-        for name in request.pop("CustomerMetadataPropertiesToRemove", ()):
-            properties.pop(name, None)
+        removed = request.get("CustomerMetadataPropertiesToRemove", ())
+        properties = (record.spec.get("CustomerMetadataProperties") or {}) | request.get(
+            "CustomerMetadataProperties", {}
+        )
+        properties = {name: value for name, value in properties.items() if name not in removed}
         if len(properties) > 50:
             raise ValidationError("CustomerMetadataProperties must have at most 50 members.")
-        added = request.pop("AdditionalInferenceSpecificationsToAdd", [])
-        kept = record.spec.get("AdditionalInferenceSpecifications", [])
+        added = request.get("AdditionalInferenceSpecificationsToAdd", [])
+        kept = record.spec.get("AdditionalInferenceSpecifications") or []
         names = [each["Name"] for each in [*kept, *added]]
         if len(set(names)) < len(names) or len(names) > 15:
             raise ValidationError(
                 "AdditionalInferenceSpecifications must have at most 15 members, each with a Name of its own."
             )
-        record.spec |= request
+        record.spec |= {name: value for name, value in request.items() if name not in _CHANGES}
         record.spec["CustomerMetadataProperties"] = properties or None
         record.spec["AdditionalInferenceSpecifications"] = [*kept, *added] or None
 

@@ -13,7 +13,7 @@ async def named(world: World, noun: str, text: str, scope: Scope) -> Record:
     key = typed(text).lower()
     arn = Arn.parse(text) if text.startswith("arn:") else None
     record = None
-    if arn is None or (arn.account, arn.region) == (scope.account, scope.region):
+    if arn is None or str(arn).lower() == kind.identity.arn(scope, key):
         record = await world.table.get(noun, scope.account, scope.region, key)
     if record is None:
         missing = text if arn else kind.identity.arn(scope, key)
