@@ -66,6 +66,18 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/R"
         ),
         (
             "sagemaker",
+            "CreateAlgorithm",
+            {"AlgorithmName": "A", "ValidationSpecification": {"ValidationRole": ROLE, "ValidationProfiles": []}},
+            [("sagemaker:CreateAlgorithm", SAGEMAKER + "algorithm/a"), ("iam:PassRole", ROLE)],
+        ),
+        (
+            "sagemaker",
+            "UpdateModelPackage",
+            {"ModelPackageArn": SAGEMAKER + "model-package/g/1", "ModelApprovalStatus": "Approved"},
+            [("sagemaker:UpdateModelPackage", SAGEMAKER + "model-package/g/1")],
+        ),
+        (
+            "sagemaker",
             "CreateHyperParameterTuningJob",
             {"HyperParameterTuningJobName": "t", "TrainingJobDefinitions": [{"RoleArn": ROLE}, {"RoleArn": ROLE}]},
             [

@@ -12,10 +12,11 @@ from salvia.services.sagemaker.registry.group import ModelPackageGroup
 from salvia.services.sagemaker.registry.package import ModelPackage
 from salvia.services.sagemaker.training.job import TrainingJob
 from salvia.services.sagemaker.transform.job import TransformJob
+from salvia.services.sagemaker.tuning.job import HyperParameterTuningJob
 from tests import fakes
 from tests.services.sagemaker.training.conftest import channel
 
-KINDS = (TrainingJob, TransformJob, Model, Algorithm, ModelPackageGroup, ModelPackage)
+KINDS = (HyperParameterTuningJob, TrainingJob, TransformJob, Model, Algorithm, ModelPackageGroup, ModelPackage)
 TRAINING = {
     "TrainingImage": "image",
     "SupportedTrainingInstanceTypes": ["ml.m5.large"],
@@ -120,6 +121,27 @@ class Bench:
             "AlgorithmSpecification": {"AlgorithmName": "trees", "TrainingInputMode": "File"},
         }
         return await self.ask("CreateTrainingJob", **(asked | changes))
+
+    async def tune(self, *, tuned: str = "depth", better: str = "Minimize") -> Any:
+        limits = {"MaxNumberOfTrainingJobs": 1, "MaxParallelTrainingJobs": 1}
+        ranges = {"IntegerParameterRanges": [{"Name": tuned, "MinValue": "2", "MaxValue": "8"}]}
+        job = {name: value for name, value in JOB.items() if name not in {"TrainingInputMode", "HyperParameters"}} | {
+            "RoleArn": fakes.ROLE,
+            "AlgorithmSpecification": {"AlgorithmName": "trees", "TrainingInputMode": "File"},
+            "StaticHyperParameters": {"goal": "x"},
+        }
+        config = {
+            "Strategy": "Random",
+            "ResourceLimits": limits,
+            "ParameterRanges": ranges,
+            "HyperParameterTuningJobObjective": {"MetricName": "loss", "Type": better},
+        }
+        return await self.ask(
+            "CreateHyperParameterTuningJob",
+            HyperParameterTuningJobName="tuning",
+            HyperParameterTuningJobConfig=config,
+            TrainingJobDefinition=job,
+        )
 
 
 @pytest.fixture

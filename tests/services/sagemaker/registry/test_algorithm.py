@@ -4,10 +4,8 @@ from typing import Any
 
 import pytest
 
-from salvia.base.arn import Scope
 from salvia.base.errors import AwsError, ValidationError
 from salvia.services.sagemaker.registry.algorithm import MEMBERS
-from salvia.services.sagemaker.runs import algorithms
 from tests import fakes
 from tests.services.sagemaker.registry.conftest import JOB, TRAINING, TRANSFORM, Bench
 from tests.services.sagemaker.training.conftest import channel
@@ -119,15 +117,26 @@ async def test_what_the_algorithm_does_not_support_is_refused(
         await bench.train(**changes)
 
 
+async def test_a_tuning_job_tunes_the_algorithm_by_its_metric(bench: Bench) -> None:
+    bench.world.parts["surrogate"] = None  # a random search asks none
+    await bench.algorithm()
+    await bench.tune()
+    await bench.step("HyperParameterTuningJob")
+
+    (trial,) = await bench.records("TrainingJob")
+    assert trial.spec["AlgorithmSpecification"]["AlgorithmName"] == "trees"
+    assert trial.spec["HyperParameters"]["goal"] == "x"
+    assert 2 <= int(trial.spec["HyperParameters"]["depth"]) <= 8
+    assert trial.spec["_algorithm"]["metrics"] == TRAINING["MetricDefinitions"]
+
+
 async def test_what_is_tuned_must_be_tunable_and_its_objective_known(bench: Bench) -> None:
     await bench.algorithm()
-    record = await algorithms.usable(bench.world, "Trees", Scope(fakes.ACCOUNT, fakes.REGION))
-    algorithms.check_tuned(record, ["depth"], "loss", "Minimize")
 
     with pytest.raises(ValidationError, match="kind of the algorithm Trees is not tunable"):
-        algorithms.check_tuned(record, ["kind"], "loss", "Minimize")
+        await bench.tune(tuned="kind")
     with pytest.raises(ValidationError, match="Choose a valid objective metric: Minimize loss"):
-        algorithms.check_tuned(record, ["depth"], "loss", "Maximize")
+        await bench.tune(better="Maximize")
 
 
 async def test_it_is_validated_by_a_training_job_and_a_transform_job(bench: Bench) -> None:

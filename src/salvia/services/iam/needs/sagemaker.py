@@ -11,7 +11,7 @@ from salvia.services.iam.needs.need import Need
 
 _VERB = re.compile(r"(BatchGet|BatchDelete|BatchAdd|[A-Z][a-z]+)(.*)", re.DOTALL)
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_ROLE_MEMBERS = frozenset({"RoleArn", "ExecutionRoleArn", "ExecutionRole", "DefaultExecutionRole"})
+_ROLE_MEMBERS = frozenset({"RoleArn", "ExecutionRoleArn", "ExecutionRole", "DefaultExecutionRole", "ValidationRole"})
 _HANDING_OVER = ("Create", "Update", "Register", "Start")
 # Nouns whose ARN says another word than their name in kebab-case.
 _TYPES: Mapping[str, str] = {
