@@ -25,6 +25,9 @@ class Worker:
     def __init__(self, handler: Handler, model: Any, door: socket.socket) -> None:
         self._handler, self._model, self._door = handler, model, door
         self._poll = select.epoll()
+        self._received = memoryview(
+            bytearray(_AT_ONCE)
+        )  # making room for so much each time costs more than what usually comes
         self._lines: dict[int, tuple[socket.socket, frames.Reader]] = {}
         self._queue: list[tuple[int, Frame]] = []
 
@@ -61,7 +64,7 @@ class Worker:
             return
         line, reader = self._lines[descriptor]
         try:
-            data = line.recv(_AT_ONCE, socket.MSG_DONTWAIT)
+            data = bytes(self._received[: line.recv_into(self._received, 0, socket.MSG_DONTWAIT)])
             self._queue += [(descriptor, frame) for frame in reader.feed(data)]
         except BlockingIOError:
             return
