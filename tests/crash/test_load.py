@@ -109,7 +109,8 @@ def figures(told: list[Told], failed: list[Told]) -> str:
 
 
 def first_child(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+    """The process itself while it has none yet."""
+    return int((Path(f"/proc/{pid}/task/{pid}/children").read_text().split() or [pid])[0])
 
 
 def until(is_so: Callable[[], bool], seconds: float = 60) -> None:
