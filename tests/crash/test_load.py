@@ -110,7 +110,7 @@ def figures(told: list[Told], failed: list[Told]) -> str:
 
 def first_child(pid: int) -> int:
     """The process itself while it has none yet."""
-    return int((Path(f"/proc/{pid}/task/{pid}/children").read_text().split() or [pid])[0])
+    return int((Path(f"/proc/{pid}/task/{pid}/children").read_text().split() or [str(pid)])[0])
 
 
 def until(is_so: Callable[[], bool], seconds: float = 60) -> None:
