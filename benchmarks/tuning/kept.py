@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import random
-from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.tuning.problems import Problem
@@ -19,19 +18,21 @@ Search = tuple[list[float], float]
 _PROBES = 16
 
 
-def kept(engine: str, problem: Problem, seed: int, trials: int, search: Callable[[], Search]) -> Search:
+def kept(engine: str, problem: Problem, seed: int, trials: int) -> Search | None:
     """The values in the order in which they came, and CPU seconds for one suggestion. `engine` says all that decides them."""
-    told = json.dumps([engine, _problem(problem), seed, trials])
-    file = _folder() / f"{hashlib.sha256(told.encode()).hexdigest()[:24]}.json"
-    if file.exists():
-        values, cpu = json.loads(file.read_text())
-        return values, cpu
-    found = search()
+    file = _file(engine, problem, seed, trials)
+    if not file.exists():
+        return None
+    values, cpu = json.loads(file.read_text())
+    return values, cpu
+
+
+def keep(engine: str, problem: Problem, seed: int, trials: int, found: Search) -> None:
+    file = _file(engine, problem, seed, trials)
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(f"{file.name}.{os.getpid()}")
     draft.write_text(json.dumps(found))
     draft.rename(file)
-    return found
 
 
 def source(*files: Path) -> str:
@@ -45,5 +46,7 @@ def _problem(problem: Problem) -> list[str]:
     return [repr(problem.ranges), *(f"{value:.9g}" for value in values)]
 
 
-def _folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "salvia/benchmarks/tuning"
+def _file(engine: str, problem: Problem, seed: int, trials: int) -> Path:
+    told = json.dumps([engine, _problem(problem), seed, trials])
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "salvia/benchmarks/tuning" / f"{hashlib.sha256(told.encode()).hexdigest()[:24]}.json"

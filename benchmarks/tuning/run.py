@@ -1,6 +1,6 @@
 """How good the Bayesian search is after 30 and 60 trials with 4 at a time, beside Optuna, SMAC and Syne Tune.
 
-    python -m benchmarks.tuning.run [--seeds 10] [--engines salvia,random,optuna-TPE,optuna-GP,smac,syne-tune] [--trials 60]
+    python -m benchmarks.tuning.run [--seeds 10] [--engines salvia,random,optuna-TPE,optuna-GP,smac,syne-tune] [--trials 60] [--kept]
 
 Every engine searches the same problems (benchmarks/tuning/problems.py) from the same seeds. Four trials run at a time; which of
 them ends next is drawn by chance, the same for every engine. Regret is normalised: 0 is the best value known, 1 what random
@@ -17,7 +17,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from functools import cache, partial
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM
 from benchmarks.measured.peers import environment
 from benchmarks.measured.processes import cpu_of
 from benchmarks.measured.report import machine, table, verdict
-from benchmarks.tuning.kept import kept, source
+from benchmarks.tuning.kept import Search, keep, kept, source
 from benchmarks.tuning.problems import Problem, problems
 
 from salvia.adapters.surrogate import proposal
@@ -35,6 +36,7 @@ from salvia.ports.surrogate import Observations
 from salvia.services.sagemaker.tuning.space import values_at
 
 PARALLEL, HALF = 4, 30
+WORST = 3.0  # a regret counts for no more, lest one bad search decides
 OVERHEAD_GOAL = 0.1
 PACKAGES = {
     "optuna-TPE": ("optuna==5.0.0", "scipy"),
@@ -42,7 +44,7 @@ PACKAGES = {
     "smac": ("smac==2.4.1",),
     "syne-tune": ("syne-tune[basic]==0.16.0", "huggingface_hub"),
 }
-Engine = Callable[[Problem, int, int], tuple[list[float], float]]
+Engine = Callable[[Problem, int, int], Search]
 
 
 def identity(name: str) -> str:
@@ -57,7 +59,7 @@ def order(seed: int) -> random.Random:
     return random.Random(f"order {seed}")
 
 
-def salvia(problem: Problem, seed: int, trials: int) -> tuple[list[float], float]:
+def salvia(problem: Problem, seed: int, trials: int) -> Search:
     """The values in the order in which the trials ended, and CPU seconds for one suggestion."""
     ends, cpu = order(seed), 0.0
     points: list[list[float]] = []
@@ -78,7 +80,7 @@ def salvia(problem: Problem, seed: int, trials: int) -> tuple[list[float], float
     return values, cpu / trials
 
 
-def by_chance(problem: Problem, seed: int, trials: int) -> tuple[list[float], float]:
+def by_chance(problem: Problem, seed: int, trials: int) -> Search:
     draw = random.Random(seed)
     points = [[draw.random() for _ in problem.ranges] for _ in range(trials)]
     return [problem.value(problem.typed(values_at(problem.ranges, point))) for point in points], 0.0
@@ -98,13 +100,13 @@ def peer(name: str) -> Engine:
             text=True,
         )
 
-    def run(problem: Problem, seed: int, trials: int) -> tuple[list[float], float]:
+    def run(problem: Problem, seed: int, trials: int) -> Search:
         return _searched(started(), problem, seed, trials)
 
     return run
 
 
-def _searched(process: Any, problem: Problem, seed: int, trials: int) -> tuple[list[float], float]:
+def _searched(process: Any, problem: Problem, seed: int, trials: int) -> Search:
     def say(document: dict[str, Any]) -> None:
         process.stdin.write(f"{json.dumps(document)}\n")
         process.stdin.flush()
@@ -133,82 +135,91 @@ def _searched(process: Any, problem: Problem, seed: int, trials: int) -> tuple[l
     return values, cpu
 
 
-def best_by(values: list[float], trials: int) -> float:
-    return min(values[:trials])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--engines", default="salvia,random,optuna-TPE,optuna-GP,smac,syne-tune")
+    parser.add_argument(
+        "--kept", action="store_true", help="search nothing: only what all engines have searched before"
+    )
     options = parser.parse_args()
-    names = options.engines.split(",")
     own: dict[str, Engine] = {"salvia": salvia, "random": by_chance}
-    engines = {name: own.get(name) or peer(name) for name in names}
-    found: dict[tuple[str, str, int], list[float]] = {}
-    cpu: dict[str, list[float]] = {name: [] for name in names}
-    chosen = problems()
-    for problem in chosen:
+    engines = {name: own.get(name) or peer(name) for name in options.engines.split(",")}
+    cells: list[Cell] = []
+    for problem in problems():
         for seed in range(options.seeds):
-            for name, engine in engines.items():
-                values, seconds = kept(
-                    identity(name), problem, seed, options.trials, partial(engine, problem, seed, options.trials)
-                )
-                found[name, problem.name, seed] = values
-                cpu[name].append(seconds)
+            found = {name: search(name, engines[name], problem, seed, options) for name in engines}
+            complete = {name: each for name, each in found.items() if each is not None}
+            if len(complete) == len(engines):
+                cells.append(Cell(problem, complete))
         print(f"{problem.name}: done", file=sys.stderr, flush=True)
-    report(names, chosen, options, found, cpu)
+    report(list(engines), cells, options)
 
 
-def report(names: list[str], chosen: list[Problem], options: Any, found: Any, cpu: dict[str, list[float]]) -> None:
-    def regrets(name: str, problem: Problem, trials: int) -> list[float]:
-        scale = (
-            statistics.median(
-                best_by(by_chance(problem, 1000 + s, options.trials)[0], options.trials) for s in range(20)
-            )
-            - problem.best
-        )
+@dataclass(frozen=True)
+class Cell:
+    """One problem, searched by every engine from one seed."""
+
+    problem: Problem
+    found: dict[str, Search]
+
+    def best(self, name: str, trials: int) -> float:
+        return min(self.found[name][0][:trials])
+
+    def rank(self, name: str, trials: int) -> float:
+        mine = self.best(name, trials)
+        others = [self.best(other, trials) for other in self.found]
+        return sum(o < mine for o in others) + (1 + sum(o == mine for o in others)) / 2
+
+    def regret(self, name: str, trials: int, scale: float) -> float:
+        return min(WORST, max(0.0, (self.best(name, trials) - self.problem.best) / scale))
+
+
+def search(name: str, engine: Engine, problem: Problem, seed: int, options: Any) -> Search | None:
+    told = (identity(name), problem, seed, options.trials)
+    found = kept(*told)
+    if found is None and not options.kept:
+        found = engine(problem, seed, options.trials)
+        keep(*told, found)
+    return found
+
+
+def by_luck(problem: Problem, trials: int) -> float:
+    """What is left to be gained after a random search, in the median."""
+    return statistics.median(min(by_chance(problem, 1000 + s, trials)[0]) for s in range(20)) - problem.best
+
+
+def report(names: list[str], cells: list[Cell], options: Any) -> None:
+    chosen = list({cell.problem.name: cell.problem for cell in cells}.values())
+    scales = {problem.name: by_luck(problem, options.trials) for problem in chosen}
+    counts = {problem.name: sum(cell.problem is problem for cell in cells) for problem in chosen}
+
+    def regrets(name: str, trials: int) -> list[float]:
         return [
-            max(0.0, (best_by(found[name, problem.name, s], trials) - problem.best) / scale)
-            for s in range(options.seeds)
+            statistics.mean(
+                cell.regret(name, trials, scales[problem.name]) for cell in cells if cell.problem is problem
+            )
+            for problem in chosen
         ]
-
-    def rank(name: str, trials: int) -> float:
-        ranks = []
-        for problem in chosen:
-            for seed in range(options.seeds):
-                mine = best_by(found[name, problem.name, seed], trials)
-                others = [best_by(found[other, problem.name, seed], trials) for other in names]
-                ranks.append(sum(o < mine for o in others) + (1 + sum(o == mine for o in others)) / 2)
-        return statistics.mean(ranks)
 
     rows = []
     for name in names:
-        by_problem = [statistics.mean(min(3.0, r) for r in regrets(name, p, options.trials)) for p in chosen]
-        early = statistics.mean(min(3.0, r) for p in chosen for r in regrets(name, p, HALF))
-        rows.append(
-            [
-                name,
-                f"{rank(name, HALF):.2f}",
-                f"{rank(name, options.trials):.2f}",
-                f"{early:.3f}",
-                f"{statistics.mean(by_problem):.3f}",
-                *(f"{value:.3f}" for value in by_problem),
-                f"{statistics.mean(cpu[name]) * 1e3:.0f}",
-            ]
-        )
+        ranks = [statistics.mean(cell.rank(name, trials) for cell in cells) for trials in (HALF, options.trials)]
+        early, late = regrets(name, HALF), regrets(name, options.trials)
+        cpu = statistics.mean(cell.found[name][1] for cell in cells)
+        means = [statistics.mean(early), statistics.mean(late)]
+        figures = [*(f"{each:.2f}" for each in ranks), *(f"{each:.3f}" for each in (*means, *late))]
+        rows.append([name, *figures, f"{cpu * 1e3:.0f}"])
     print(machine())
-    print(
-        f"{options.seeds} seeds, {options.trials} trials, {PARALLEL} at a time; rank and normalised regret, less is better"
-    )
+    print(f"{options.trials} trials, {PARALLEL} at a time; rank and normalised regret, less is better")
     head = ["", f"rank@{HALF}", f"rank@{options.trials}", f"regret@{HALF}", f"regret@{options.trials}"]
+    rows.append(["seeds", "", "", "", "", *(str(counts[problem.name]) for problem in chosen), ""])
     print(table([*head, *(problem.name for problem in chosen), "CPU ms"], rows))
-    if "salvia" in cpu:
-        took = statistics.mean(cpu["salvia"])
-        print(
-            f"CPU of one suggestion: {took * 1e3:.0f} ms, goal {OVERHEAD_GOAL * 1e3:.0f}: {verdict(took, OVERHEAD_GOAL)}"
-        )
+    if "salvia" in names:
+        took = statistics.mean(cell.found["salvia"][1] for cell in cells)
+        goal = f"{OVERHEAD_GOAL * 1e3:.0f}: {verdict(took, OVERHEAD_GOAL)}"
+        print(f"CPU of one suggestion: {took * 1e3:.0f} ms, goal {goal}")
 
 
 if __name__ == "__main__":
