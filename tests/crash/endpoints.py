@@ -79,7 +79,7 @@ def living(data: Path) -> list[Path]:
     """The claims of endpoints' runs that have not ended, the oldest first."""
     found = []
     for claim in (data / "runs").glob("*-endpoint-*/claim"):
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, ValueError):  # it is gone, or being written
             if json.loads(claim.read_text()) and not (claim.parent / "exit").exists():
                 found.append((claim.stat().st_mtime, claim))
     return [claim for _, claim in sorted(found)]

@@ -11,12 +11,13 @@ from botocore.eventstream import EventStreamBuffer
 from salvia.base.errors import AwsError
 from salvia.ports.metrics import MetricKey, Observation
 from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError
+from salvia.resources.fleet import Route, Variant
 from salvia.services.sagemaker_runtime.invoke import invoke_endpoint
 from salvia.services.sagemaker_runtime.streaming import invoke_endpoint_with_response_stream
 from salvia.services.sagemaker_runtime.tally import Tallies
 from salvia.wire.protocols import eventstream
 from tests import fakes
-from tests.services.sagemaker.hosting.conftest import CONTAINER, Bench, variant
+from tests.services.sagemaker.hosting.conftest import CONTAINER, Bench, echo, variant
 
 
 @pytest.fixture
@@ -194,6 +195,24 @@ async def test_a_request_that_may_have_been_seen_is_not_asked_twice(bench: Bench
 
     assert (told.value.code, told.value.http_status) == ("ServiceUnavailable", 503)
     assert len(bench.serving.asked) == 1
+
+
+async def test_an_instance_that_is_gone_is_asked_once_also_when_the_route_is_put_anew_meanwhile(bench: Bench) -> None:
+    await bench.in_service()
+    (run,), old = bench.running, bench.route
+    bench.serving.handlers["other"] = echo
+
+    def gone(_: ModelRequest) -> ModelAnswer:
+        assert len(bench.serving.asked) == 1, "it is asked again and again"
+        variants = [Variant("A", 1.0, [bench.world.fleet.instance(("other",))])]
+        bench.world.fleet.put(Route(old.key, old.arn, old.name, variants))
+        raise NoAnswerError("nothing listens there", sent=False)
+
+    bench.serving.handlers[run] = gone
+    reply = await invoke_endpoint(bench.world, bench.asked())
+
+    assert reply["Body"] == b"1,2"
+    assert [each for each, _ in bench.serving.asked] == [run, "other"]
 
 
 async def test_a_pipeline_hands_each_answer_to_the_next_container(bench: Bench) -> None:

@@ -87,9 +87,13 @@ async def ask(
                 return Answered(answer, route, variant, instance)
             except NoAnswerError as error:
                 world.fleet.lose(instance)
+                if instance in variant.instances:  # the route may have been put anew since this request found its own
+                    variant.instances.remove(instance)
                 nudge(world, route)
                 if error.sent:
                     raise errors.Unavailable("The container went away before it answered. Please try again.") from error
+                if variant.many_models:  # there is one instance of a model, and it is not there
+                    route, variant = await _another(world, call, route, variant, began)
             except AwsError as error:
                 status = int(error.members.get("OriginalStatusCode", 0))
                 raise
