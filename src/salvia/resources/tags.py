@@ -1,6 +1,6 @@
-"""AddTags, ListTags and DeleteTags, for every noun alike."""
+"""Tags of records; and AddTags, ListTags and DeleteTags, for every noun of SageMaker alike."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from salvia.base.arn import Arn
@@ -11,37 +11,67 @@ from salvia.resources.world import World
 
 MOST_TAGS = 50
 
+Change = Callable[[dict[str, str]], dict[str, str]]
+
 
 async def add_tags(world: World, call: Call) -> dict[str, Any]:
-    added = {tag["Key"]: tag["Value"] for tag in call.params["Tags"]}
-    return {"Tags": _pairs(await _retagged(world, call, lambda tags: tags | added))}
+    return {"Tags": pairs(await retagged(world, call, _tagged, added(call), _too_many))}
 
 
 async def list_tags(world: World, call: Call) -> dict[str, Any]:
-    return {"Tags": _pairs(await _tagged(world, call))}
+    return {"Tags": pairs(await _tagged(world, call))}
 
 
 async def delete_tags(world: World, call: Call) -> dict[str, Any]:
-    removed = set(call.params["TagKeys"])
-    await _retagged(world, call, lambda tags: {key: value for key, value in tags.items() if key not in removed})
+    await retagged(world, call, _tagged, removed(call), _too_many)
     return {}
 
 
-async def _retagged(world: World, call: Call, change: Callable[[dict[str, str]], dict[str, str]]) -> Record:
-    """The record with changed tags; when another request saved first, the newest one's are changed."""
+# ------------------------------------------------------------- for every service
+
+
+async def retagged(
+    world: World,
+    call: Call,
+    find: Callable[[World, Call], Awaitable[Record]],
+    change: Change,
+    too_many: Callable[[str], AwsError],
+) -> Record:
+    """The record that `find` finds, with changed tags; when another request saved first, the newest one's are changed.
+
+    Raises `too_many` of a sentence when more than 50 would be left.
+    """
     while True:
-        record = await _tagged(world, call)
+        record = await find(world, call)
         record.tags = change(record.tags)
         if len(record.tags) > MOST_TAGS:
-            raise LimitExceeded(
-                f"A resource has at most {MOST_TAGS} tags; with this request it would have {len(record.tags)}."
-            )
+            words = f"A resource has at most {MOST_TAGS} tags; with this request it would have {len(record.tags)}."
+            raise too_many(words)
         if await world.table.save_wish(record):
             return record
 
 
-def _pairs(record: Record) -> list[dict[str, str]]:
+def added(call: Call) -> Change:
+    """The request's Tags come to those there are."""
+    new = {tag["Key"]: tag["Value"] for tag in call.params["Tags"]}
+    return lambda tags: tags | new
+
+
+def removed(call: Call) -> Change:
+    """The request's TagKeys go."""
+    keys = set(call.params["TagKeys"])
+    return lambda tags: {key: value for key, value in tags.items() if key not in keys}
+
+
+def pairs(record: Record) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in record.tags.items()]
+
+
+# ------------------------------------------------------------- SageMaker's
+
+
+def _too_many(words: str) -> AwsError:
+    return LimitExceeded(words)
 
 
 async def _tagged(world: World, call: Call) -> Record:

@@ -162,6 +162,17 @@ async def test_topics_and_subscriptions_are_listed_and_end(bench: Bench) -> None
     assert (await bench("ListTopics"))["Topics"] == []
 
 
+async def test_a_topic_has_at_most_fifty_tags(bench: Bench) -> None:
+    topic = await bench.topic()
+    await bench("TagResource", ResourceArn=topic, Tags=[{"Key": f"k{number}", "Value": ""} for number in range(50)])
+
+    with pytest.raises(AwsError) as refused:
+        await bench("TagResource", ResourceArn=topic, Tags=[{"Key": "one-more", "Value": ""}])
+
+    assert refused.value.code == "TagLimitExceeded"
+    assert len((await bench("ListTagsForResource", ResourceArn=topic))["Tags"]) == 50
+
+
 async def test_attributes_and_tags_of_a_topic(bench: Bench) -> None:
     topic = await bench.topic()
     await bench("SetTopicAttributes", TopicArn=topic, AttributeName="DisplayName", AttributeValue="T")

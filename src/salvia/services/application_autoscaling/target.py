@@ -1,13 +1,13 @@
 """Scalable targets: between how many instances a variant may have."""
 
-from collections.abc import Callable
 from typing import Any
 
 from salvia.base.arn import Scope
 from salvia.base.call import Call
-from salvia.base.errors import LimitExceeded, ValidationError
+from salvia.base.errors import AwsError, LimitExceeded, ValidationError
 from salvia.ports.table import Query, Record
 from salvia.resources.kind import Resource
+from salvia.resources.tags import removed, retagged
 from salvia.resources.world import World
 from salvia.services.application_autoscaling import scaled
 from salvia.services.application_autoscaling.activity import begin
@@ -15,7 +15,6 @@ from salvia.services.application_autoscaling.errors import TargetNotFound, absen
 from salvia.services.application_autoscaling.named import every, matches, page, put, target_key, unique
 
 _AGAIN = 1.0
-_MOST_TAGS = 50
 _RUNNING = {
     "DynamicScalingInSuspended": False,
     "DynamicScalingOutSuspended": False,
@@ -122,12 +121,13 @@ async def list_tags(world: World, call: Call) -> dict[str, Any]:
 
 
 async def tag_resource(world: World, call: Call) -> dict[str, Any]:
-    return await _retagged(world, call, lambda tags: tags | call.params["Tags"])
+    await retagged(world, call, _tagged, lambda tags: tags | call.params["Tags"], _too_many)
+    return {}
 
 
 async def untag_resource(world: World, call: Call) -> dict[str, Any]:
-    removed = set(call.params["TagKeys"])
-    return await _retagged(world, call, lambda tags: {key: value for key, value in tags.items() if key not in removed})
+    await retagged(world, call, _tagged, removed(call), _too_many)
+    return {}
 
 
 async def _tagged(world: World, call: Call) -> Record:
@@ -138,11 +138,5 @@ async def _tagged(world: World, call: Call) -> Record:
     return record
 
 
-async def _retagged(world: World, call: Call, change: Callable[[dict[str, str]], dict[str, str]]) -> dict[str, Any]:
-    while True:
-        record = await _tagged(world, call)
-        record.tags = change(record.tags)
-        if len(record.tags) > _MOST_TAGS:
-            raise LimitExceeded(f"A scalable target has at most {_MOST_TAGS} tags.", code="TooManyTagsException")
-        if await world.table.save_wish(record):
-            return {}
+def _too_many(words: str) -> AwsError:
+    return LimitExceeded(words, code="TooManyTagsException")

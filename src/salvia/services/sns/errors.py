@@ -12,6 +12,10 @@ class TopicMissing(AwsError):
     http_status = 404
 
 
+class TooManyTags(AwsError):
+    code = "TagLimitExceeded"
+
+
 class TagTargetMissing(AwsError):
     code = "ResourceNotFound"
     http_status = 404

@@ -1,7 +1,6 @@
 """Topics: names that messages are published to."""
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -10,8 +9,9 @@ from salvia.base.arn import Arn, Scope
 from salvia.base.call import Call
 from salvia.ports.table import Query, Record
 from salvia.resources.kind import Resource
+from salvia.resources.tags import added, pairs, removed, retagged
 from salvia.resources.world import World
-from salvia.services.sns.errors import InvalidParameter, TagTargetMissing, TopicMissing
+from salvia.services.sns.errors import InvalidParameter, TagTargetMissing, TooManyTags, TopicMissing
 from salvia.services.sns.listing import page
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,256}")
@@ -133,18 +133,17 @@ async def subscriptions_of(world: World, topic: Record) -> list[Record]:
 
 
 async def list_tags(world: World, call: Call) -> dict[str, Any]:
-    topic = await _tagged(world, call)
-    return {"Tags": [{"Key": key, "Value": value} for key, value in topic.tags.items()]}
+    return {"Tags": pairs(await _tagged(world, call))}
 
 
 async def tag_resource(world: World, call: Call) -> dict[str, Any]:
-    added = {tag["Key"]: tag["Value"] for tag in call.params["Tags"]}
-    return await _retagged(world, call, lambda tags: tags | added)
+    await retagged(world, call, _tagged, added(call), TooManyTags)
+    return {}
 
 
 async def untag_resource(world: World, call: Call) -> dict[str, Any]:
-    removed = set(call.params["TagKeys"])
-    return await _retagged(world, call, lambda tags: {key: value for key, value in tags.items() if key not in removed})
+    await retagged(world, call, _tagged, removed(call), TooManyTags)
+    return {}
 
 
 def _check_attribute(name: str) -> None:
@@ -157,11 +156,3 @@ async def _tagged(world: World, call: Call) -> Record:
         return await find(world, call.params["ResourceArn"], call.account)
     except TopicMissing:
         raise TagTargetMissing("Resource does not exist") from None
-
-
-async def _retagged(world: World, call: Call, change: Callable[[dict[str, str]], dict[str, str]]) -> dict[str, Any]:
-    while True:
-        topic = await _tagged(world, call)
-        topic.tags = change(topic.tags)
-        if await world.table.save_wish(topic):
-            return {}

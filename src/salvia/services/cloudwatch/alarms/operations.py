@@ -1,13 +1,14 @@
 """The operations of alarms: put, describe, delete, set, switch actions on and off."""
 
 import base64
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, cast
 
 from salvia.base.arn import Scope
 from salvia.base.call import Call
 from salvia.base.errors import AwsError, Unsupported
 from salvia.ports.table import Query, Record
+from salvia.resources.tags import added, pairs, removed, retagged
 from salvia.resources.world import World
 from salvia.services.cloudwatch.alarms.alarm import Alarm, actions_of
 from salvia.services.cloudwatch.alarms.request import ACTIONS
@@ -101,18 +102,17 @@ async def disable_alarm_actions(world: World, call: Call) -> dict[str, Any]:
 
 
 async def list_tags(world: World, call: Call) -> dict[str, Any]:
-    record = await _tagged(world, call)
-    return {"Tags": [{"Key": key, "Value": value} for key, value in record.tags.items()]}
+    return {"Tags": pairs(await _tagged(world, call))}
 
 
 async def tag_resource(world: World, call: Call) -> dict[str, Any]:
-    added = {tag["Key"]: tag["Value"] for tag in call.params["Tags"]}
-    return await _retagged(world, call, lambda tags: tags | added)
+    await retagged(world, call, _tagged, added(call), _too_many)
+    return {}
 
 
 async def untag_resource(world: World, call: Call) -> dict[str, Any]:
-    removed = set(call.params["TagKeys"])
-    return await _retagged(world, call, lambda tags: {key: value for key, value in tags.items() if key not in removed})
+    await retagged(world, call, _tagged, removed(call), _too_many)
+    return {}
 
 
 # ------------------------------------------------------------- the smaller steps
@@ -178,9 +178,5 @@ async def _tagged(world: World, call: Call) -> Record:
     return record
 
 
-async def _retagged(world: World, call: Call, change: Callable[[dict[str, str]], dict[str, str]]) -> dict[str, Any]:
-    while True:
-        record = await _tagged(world, call)
-        record.tags = change(record.tags)
-        if await world.table.save_wish(record):
-            return {}
+def _too_many(words: str) -> AwsError:
+    return AwsError(words, code="InvalidParameterValue")
