@@ -1,11 +1,14 @@
 """An unmodified boto3 that trains two models, deploys them and asks them: what the tests of endpoints share."""
 
+import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 IMAGE = "246618743249.dkr.ecr.us-west-2.amazonaws.com/sagemaker-xgboost:1.7-1"
 ROLE = "arn:aws:iam::000000000000:role/SalviaExecutionRole"
@@ -76,6 +79,29 @@ class Hosting:
         self.sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=name)
         shown: dict[str, Any] = self.sagemaker.describe_endpoint(EndpointName=name)
         return shown
+
+    @contextmanager
+    def load(self, name: str) -> Iterator[list[Any]]:
+        """Two clients that ask without a pause, and what they are told: the number, or the words of a refusal."""
+        said: list[Any] = []
+        done = threading.Event()
+
+        def ask() -> None:
+            while not done.is_set():
+                try:
+                    said.append(self.ask(name)[0])
+                except ClientError as error:
+                    said.append(str(error))
+
+        threads = [threading.Thread(target=ask) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield said
+        finally:
+            done.set()
+            for thread in threads:
+                thread.join()
 
     def ask(self, name: str, **more: Any) -> tuple[int, str]:
         """The number, rounded, and the variant that said it."""

@@ -1,16 +1,13 @@
 """The unmodified boto3: alarms that take an update back, and scaling, on a server whose minutes last a second."""
 
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from tests.clients.hosting import BUCKET, ROW, Hosting, variant
 from tests.servers import Server
@@ -37,30 +34,6 @@ def until(look: Callable[[], Any], what: str) -> Any:
     raise AssertionError(f"{what} did not come in {PATIENCE:.0f} seconds")
 
 
-@contextmanager
-def load(hosting: Hosting, name: str) -> Iterator[list[Any]]:
-    """Two clients that ask without a pause, and what they are told."""
-    said: list[Any] = []
-    done = threading.Event()
-
-    def ask() -> None:
-        while not done.is_set():
-            try:
-                said.append(hosting.ask(name)[0])
-            except ClientError as error:
-                said.append(str(error))
-
-    threads = [threading.Thread(target=ask) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield said
-    finally:
-        done.set()
-        for thread in threads:
-            thread.join()
-
-
 def test_an_alarm_takes_an_update_back_and_no_request_is_lost(hosting: Hosting) -> None:
     name = hosting.deploy()
     hosting.cloudwatch.put_metric_alarm(
@@ -84,7 +57,7 @@ def test_an_alarm_takes_an_update_back_and_no_request_is_lost(hosting: Hosting) 
             "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "worse"}]},
         },
     )
-    with load(hosting, name) as said:
+    with hosting.load(name) as said:
         until(lambda: 2 in said, "an answer of the new fleet")
         datum = {"MetricName": "complaints", "Value": 11.0}
         until(
@@ -165,7 +138,7 @@ def test_target_tracking_scales_a_variant_out_under_load_and_back_in(hosting: Ho
         "ScaleInCooldown": 0,
     }
     scaled.put("track", PolicyType="TargetTrackingScaling", TargetTrackingScalingPolicyConfiguration=config)
-    with load(hosting, scaled.name) as said:
+    with hosting.load(scaled.name) as said:
         until(lambda: scaled.instances == 2, "a second instance")
     until(lambda: scaled.instances == 1, "a single instance")
     alarms = hosting.cloudwatch.describe_alarms(AlarmNamePrefix=f"TargetTracking-{scaled.place['ResourceId']}")

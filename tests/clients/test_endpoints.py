@@ -1,7 +1,6 @@
 """The unmodified boto3: a model from training to invocation, update, A/B, streams, queues and captures, to the end."""
 
 import json
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -97,27 +96,12 @@ def test_two_variants_share_the_requests_by_weight(hosting: Hosting) -> None:
 
 def test_no_request_is_lost_while_an_endpoint_is_updated(hosting: Hosting) -> None:
     name = hosting.deploy()
-    said: list[Any] = []
-    done = threading.Event()
-
-    def ask() -> None:
-        while not done.is_set():
-            try:
-                said.append(hosting.ask(name)[0])
-            except ClientError as error:
-                said.append(str(error))
-
-    threads = [threading.Thread(target=ask) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    hosting.sagemaker.update_endpoint(
-        EndpointName=name, EndpointConfigName=hosting.config(variant("AllTraffic", "model-2"))
-    )
-    hosting.in_service(name)
-    time.sleep(1.5)
-    done.set()
-    for thread in threads:
-        thread.join()
+    with hosting.load(name) as said:
+        hosting.sagemaker.update_endpoint(
+            EndpointName=name, EndpointConfigName=hosting.config(variant("AllTraffic", "model-2"))
+        )
+        hosting.in_service(name)
+        time.sleep(1.5)
     last = hosting.ask(name)
     hosting.delete(name)
 
