@@ -60,7 +60,26 @@ class Machine:
         self._tiny = np.float32(TINY if values["eps"] is None else values["eps"])
         self._first, self._second = (np.zeros_like(self.parameters.weights) for _ in range(2))
         self._bias_first, self._bias_second = (np.zeros(1, np.float32) for _ in range(2))
-        self._steps = 0
+        self.steps = 0
+
+    @property
+    def arrays(self) -> dict[str, Floats]:
+        """With `steps`, all that must be kept to go on later."""
+        return {
+            "bias": self.parameters.bias,
+            "weights": self.parameters.weights,
+            "first": self._first,
+            "second": self._second,
+            "bias_first": self._bias_first,
+            "bias_second": self._bias_second,
+        }
+
+    def go_on(self, arrays: Mapping[str, Floats], steps: int) -> None:
+        """From where a machine with the same hyperparameters was."""
+        self.parameters = Parameters(arrays["bias"], arrays["weights"])
+        self._first, self._second = arrays["first"], arrays["second"]
+        self._bias_first, self._bias_second = arrays["bias_first"], arrays["bias_second"]
+        self.steps = steps
 
     def epoch(self, batches: Iterator[Batch]) -> Iterator[tuple[Floats, Floats]]:
         """Takes a step for each mini-batch; gives what was said of its rows before the step, and their labels.
@@ -106,9 +125,9 @@ class Machine:
         return union, total
 
     def _step(self, present: Rows, slopes: Floats, bias: float, count: float) -> None:
-        self._steps += 1
+        self.steps += 1
         scale = np.float32(1 / count if self._rescale is None else self._rescale)
-        rate = np.float32((1 - BETA_2**self._steps) ** 0.5 / (1 - BETA_1**self._steps))
+        rate = np.float32((1 - BETA_2**self.steps) ** 0.5 / (1 - BETA_1**self.steps))
         all_of_them = len(present) == len(self.parameters.weights)
         place: Any = slice(None) if all_of_them else present
         weights = self.parameters.weights[place]

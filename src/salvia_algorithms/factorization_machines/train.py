@@ -14,6 +14,7 @@ from salvia_algorithms.first_party import channels, collective, report
 from salvia_algorithms.first_party.batch import Batch, Floats
 from salvia_algorithms.first_party.beginning import configured, no_data
 from salvia_algorithms.first_party.channels import RECORDIO, Accepted
+from salvia_algorithms.first_party.checkpoint import Checkpoint
 from salvia_algorithms.first_party.collective import Collective
 from salvia_algorithms.first_party.report import Report
 from salvia_algorithms.first_party.source import Source
@@ -36,8 +37,14 @@ def train(environment: TrainingEnvironment) -> None:
     }
     with collective.joined(environment) as hosts:
         machine = Machine(values, hosts)
-        for epoch in range(values["epochs"]):
+        checkpoint = Checkpoint(environment, ALGORITHM, hosts, may_differ=("epochs",))
+        first = 0
+        if saved := checkpoint.restored(values["epochs"]):
+            machine.go_on(saved.arrays, saved.state["steps"])
+            first = saved.epoch + 1
+        for epoch in range(first, values["epochs"]):
             _epoch(values, machine, sources["train"], hosts, said, epoch)
+            checkpoint.save(epoch, machine.arrays, {"steps": machine.steps})
         trained = model.Model(machine.parameters, values["predictor_type"])
         if hosts.rank == 0:
             model.save(trained, environment.model_dir)
@@ -53,9 +60,7 @@ def _epoch(
     began = time.time()
     quality = Quality(binary=values["predictor_type"] == BINARY)
     with np.errstate(over="ignore", invalid="ignore"):
-        for found, label in machine.epoch(
-            _labelled(values, _begun(source.batches(values["mini_batch_size"]), hosts, epoch))
-        ):
+        for found, label in machine.epoch(_labelled(values, _begun(source.batches(values["mini_batch_size"]), hosts))):
             quality.add(chances_of(found) if quality.binary else found, label)
     if not np.isfinite(machine.parameters.weights).all():
         raise AlgorithmError("Training diverged: weights became infinite. Use lower learning rates or clip_gradient.")
@@ -68,14 +73,14 @@ def _epoch(
     said.throughput(quality.rows, time.time() - began)
 
 
-def _begun(batches: Iterator[Batch], hosts: Collective, epoch: int) -> Iterator[Batch]:
+def _begun(batches: Iterator[Batch], hosts: Collective) -> Iterator[Batch]:
     """The same, after all hosts have agreed that each of them has data."""
     first = next(batches, None)
-    if epoch == 0 and not all(hosts.all(first is not None)):
+    if not all(hosts.all(first is not None)):
         raise no_data()
-    if first is not None:
-        yield first
-        yield from batches
+    assert first is not None
+    yield first
+    yield from batches
 
 
 def _labelled(values: Mapping[str, Any], batches: Iterable[Batch]) -> Iterator[Batch]:

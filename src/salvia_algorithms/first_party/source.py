@@ -67,6 +67,12 @@ class Source:
         if self._kept is not None:
             self._kept = [block.widened(columns) for block in self._kept]
 
+    def load(self) -> None:
+        """Rows that fit into memory are there from now on, as after a first pass."""
+        for _ in self.blocks():
+            if not self._room.left:
+                break
+
     def batches(self, size: int) -> Iterator[Batch]:
         """One pass over the channel in mini-batches of `size` rows; the last may be smaller."""
         return cut(self.blocks(), size)

@@ -29,4 +29,6 @@ TABLE = table(
     Hyperparameter("_num_slices", "integer", _POSITIVE, "1", idle="centers are not sliced"),
     Hyperparameter("_disable_wait_to_read", "flag", default="false", idle="nothing is computed lazily"),
 )
+# What a stream of records does not depend on, all of it or what it is by now.
+LATER = ("epochs", "eval_metrics", *(name for name in TABLE if name.startswith("local_lloyd_")))
 CHANNELS = (Accepted("train", required=True), Accepted("test", distributions=(REPLICATED,)))

@@ -7,11 +7,12 @@ import numpy as np
 
 from salvia_algorithms.first_party import channels
 from salvia_algorithms.first_party.beginning import configured, no_data
+from salvia_algorithms.first_party.checkpoint import Checkpoint
 from salvia_algorithms.first_party.collective import Collective, joined
 from salvia_algorithms.first_party.report import Report, info, warning
 from salvia_algorithms.first_party.source import Source
 from salvia_algorithms.kmeans import model
-from salvia_algorithms.kmeans.hyperparameters import CHANNELS, EXTRA_CENTERS, MSD, SSD, TABLE, TRIALS
+from salvia_algorithms.kmeans.hyperparameters import CHANNELS, EXTRA_CENTERS, LATER, MSD, SSD, TABLE, TRIALS
 from salvia_algorithms.kmeans.lloyd import Plan, shrink
 from salvia_algorithms.kmeans.nearest import Doubles, Floats, Nearest
 from salvia_algorithms.kmeans.streaming import Stream
@@ -28,8 +29,10 @@ def train(environment: TrainingEnvironment) -> None:
     read = channels.validate(CHANNELS, environment.channels)
     report = Report("AWS/KMeansWebscale", environment.current_host)
     source = Source(environment, read["train"], feature_dim=given["feature_dim"], keep=given["epochs"] > 1)
+    own = Collective()  # every host has a stream of its own, and goes on where that was
+    checkpoint = Checkpoint(environment, f"kmeans-{environment.current_host}", own, may_differ=LATER)
     with joined(environment) as hosts:
-        stream = _stream(given, source, report, np.random.default_rng([SEED, hosts.rank]))
+        stream = _stream(given, source, report, np.random.default_rng([SEED, hosts.rank]), checkpoint)
         merged = _merge(stream, hosts)
     if hosts.rank:
         return  # the first host has it all
@@ -44,13 +47,19 @@ def train(environment: TrainingEnvironment) -> None:
     report.metrics({"totaltime": 1000 * (time.time() - started)}, started=started)
 
 
-def _stream(given: dict[str, Any], source: Source, report: Report, random: np.random.Generator) -> Stream:
+def _stream(
+    given: dict[str, Any], source: Source, report: Report, random: np.random.Generator, checkpoint: Checkpoint
+) -> Stream:
     factor = given["extra_center_factor"]
     if factor is None:
         factor = EXTRA_CENTERS
         info(f"'extra_center_factor' was set to 'auto', evaluated to {factor}.")
     stream: Stream | None = None
-    for epoch in range(given["epochs"]):
+    first = 0
+    if saved := checkpoint.restored(given["epochs"]):
+        stream = Stream(saved.arrays["centers"], saved.arrays["weights"], given["half_life_time_size"])
+        first = saved.epoch + 1
+    for epoch in range(first, given["epochs"]):
         began = time.time()
         records = batches = 0
         for batch in source.batches(given["mini_batch_size"]):
@@ -67,6 +76,7 @@ def _stream(given: dict[str, Any], source: Source, report: Report, random: np.ra
         report.progress(epoch + 1, given["epochs"])
         report.data_seen("training_data_iter", records, batches, started=began, epoch=epoch)
         report.throughput(records, time.time() - began)
+        checkpoint.save(epoch, {"centers": stream.centers, "weights": stream.weights}, {})
     assert stream is not None
     return stream
 

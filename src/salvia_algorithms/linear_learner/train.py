@@ -13,13 +13,14 @@ from salvia_algorithms.first_party import channels, collective, report
 from salvia_algorithms.first_party.batch import Floats
 from salvia_algorithms.first_party.beginning import configured
 from salvia_algorithms.first_party.channels import Accepted, Channel
+from salvia_algorithms.first_party.checkpoint import Checkpoint
 from salvia_algorithms.first_party.collective import Collective
 from salvia_algorithms.first_party.report import LOSS, SCORE, Report
 from salvia_algorithms.first_party.source import Room, Source
+from salvia_algorithms.linear_learner import checkpoints
 from salvia_algorithms.linear_learner import hyperparameters as names
 from salvia_algorithms.linear_learner import model as artefact
 from salvia_algorithms.linear_learner.candidates import candidates
-from salvia_algorithms.linear_learner.checkpoints import Checkpoint
 from salvia_algorithms.linear_learner.fitting import Evaluation, Fit
 from salvia_algorithms.linear_learner.model import Model, metrics_of
 from salvia_algorithms.linear_learner.preparation import checked_label, prepared
@@ -82,16 +83,27 @@ def _fit(job: Job) -> tuple[Fit, Selection]:
     report.info(f"Training {len(chosen)} model(s) of {preparation.features} feature(s) in parallel")
     fit, selection = Fit(job.values, preparation, chosen, job.hosts), Selection()
     _warm_start(job, fit)
-    checkpoint = Checkpoint(job.environment.checkpoint_dir, job.environment.hyperparameters)
-    for epoch in range(checkpoint.restore(fit, selection), job.values["epochs"]):
-        _epoch(job, fit, selection, epoch)
-        checkpoint.save(fit, selection, epoch)
-        if selection.stale >= job.values["early_stopping_patience"]:
-            report.info(f"Early stop condition met. Stopping training after epoch {epoch}.")
-            break
+    _all_epochs(job, fit, selection)
     if selection.model < 0:
         raise AlgorithmError("Training diverged: the loss of every model became infinite. Use a lower learning_rate.")
     return fit, selection
+
+
+def _all_epochs(job: Job, fit: Fit, selection: Selection) -> None:
+    checkpoint = Checkpoint(
+        job.environment, checkpoints.NAME, job.hosts, checkpoints.MAY_DIFFER, fit.preparation.features
+    )
+    first = 0
+    if saved := checkpoint.restored(job.values["epochs"]):
+        checkpoints.put_back(saved, fit, selection)
+        first = saved.epoch + 1
+        job.sources["train"].load()  # as after the epochs before: rows in memory are shuffled
+    for epoch in range(first, job.values["epochs"]):
+        if selection.stale >= job.values["early_stopping_patience"]:
+            report.info(f"Early stop condition met. Stopping training after epoch {epoch - 1}.")
+            break
+        _epoch(job, fit, selection, epoch)
+        checkpoints.save(checkpoint, fit, selection, epoch)
 
 
 def _epoch(job: Job, fit: Fit, selection: Selection, epoch: int) -> None:

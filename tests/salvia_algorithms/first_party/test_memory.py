@@ -44,7 +44,7 @@ def test_a_job_on_data_larger_than_its_instance_stays_within_it(
     monkeypatch.setattr(curve, "_TOGETHER", 1000)
     monkeypatch.setattr(curve, "MOST_SCORES", 1000)
     monkeypatch.setattr(DataFile, "buffer", None)  # a mapped file would count as the instance's memory, too
-    tree = Tree(tmp_path, {"feature_dim": str(FEATURES), "mini_batch_size": "200", **given})
+    tree = Tree(tmp_path, {"feature_dim": str(FEATURES), "mini_batch_size": "200", **given}, checkpoints=True)
     rows = np.random.default_rng(0).normal(size=(ROWS, FEATURES)).astype(np.float32)
     tree.arrays("train", rows, (rows[:, 0] > 0).astype(np.float32), S3DistributionType="ShardedByS3Key")
 

@@ -99,6 +99,20 @@ def test_more_epochs_do_not_make_it_worse(tree: Tree) -> None:
     assert msd(rows, centers(tree)) <= 1.02 * msd(rows, true)
 
 
+def test_centers_can_be_shrunk_otherwise_without_another_pass(tree: Tree, capsys: pytest.CaptureFixture[str]) -> None:
+    tree.checkpoints = True
+    tree.arrays("train", blobs()[0])
+    assert tree.train(train) == 0
+    tree.hyperparameters["local_lloyd_num_trials"] = "2"
+    capsys.readouterr()
+
+    assert tree.train(train) == 0
+
+    log = capsys.readouterr().out
+    assert "processed a total of" not in log
+    assert log.count("local kmeans attempt") == 2
+
+
 def test_several_hosts_find_one_model_as_good_as_that_of_one(tmp_path: Path) -> None:
     rows, true = blobs()
     hosts = ("127.0.41.1", "127.0.41.2")

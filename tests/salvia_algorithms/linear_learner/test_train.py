@@ -203,6 +203,24 @@ def test_a_job_goes_on_where_it_was_interrupted(tree: Tree, capsys: pytest.Captu
     assert len(measured(output)["train:progress"]) == 2
 
 
+def test_a_job_interrupted_when_it_had_stopped_early_learns_no_more(
+    tree: Tree, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree.checkpoints = True
+    tree.arrays("train", features(), positive(features()))
+    tree.hyperparameters |= {"epochs": "30", "early_stopping_patience": "1", "early_stopping_tolerance": "0.5"}
+    assert tree.train(train) == 0
+    before = tree.model.read_bytes()
+    stopped = re.findall(r"Stopping training after epoch \d+", capsys.readouterr().out)
+
+    assert tree.train(train) == 0
+
+    log = capsys.readouterr().out
+    assert re.findall(r"Stopping training after epoch \d+", log) == stopped != []
+    assert "train:progress" not in measured(log)
+    assert tree.model.read_bytes() == before
+
+
 def test_training_can_begin_with_another_model(tree: Tree) -> None:
     x = features()
     tree.arrays("train", x, positive(x))
