@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from salvia.adapters.serving.framed import FramedRun
 from salvia.adapters.serving.runs import DialledServing
 from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError
 from salvia_container.serving import frames
@@ -222,6 +223,18 @@ class TestFrames(ServingContract):
             await self.ask(DialledServing(compute), b"x")
         await ended.wait()
         server.close()
+
+    async def test_a_container_that_says_hello_and_goes_away_has_seen_nothing(
+        self, serving: DialledServing, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def said_hello(run: FramedRun, line: socket.socket) -> None:
+            line.close()  # and is lost before anybody has had a turn
+
+        monkeypatch.setattr(FramedRun, "begin", said_hello)
+        with pytest.raises(NoAnswerError) as caught:
+            await self.ask(serving, b"x")
+
+        assert not caught.value.sent
 
 
 BLOCKED: set[asyncio.StreamWriter] = set()

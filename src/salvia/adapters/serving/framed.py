@@ -89,6 +89,8 @@ class FramedRun:
             except (ConnectionRefusedError, NoAnswerError) as error:
                 if not self._lines:
                     raise NoAnswerError(str(error), sent=False) from error
+            if not self._lines:
+                raise NoAnswerError("the container said hello and went away", sent=False)
             return min(self._lines, key=lambda line: line.load)
 
 
