@@ -4,8 +4,8 @@ What the narrow index can answer goes into the Query; the rest is tested row by 
 """
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import orjson
@@ -73,6 +73,17 @@ async def page(
             after = _position(record, plan.query.sort)
         if len(records) < step:
             return found, None
+
+
+async def every(table: Table, query: Query) -> AsyncIterator[Record]:
+    """All records of a query in its order, read in steps of its limit."""
+    while True:
+        records = await table.select(query)
+        for record in records:
+            yield record
+        if len(records) < query.limit:
+            return
+        query = replace(query, after=_position(records[-1], query.sort))
 
 
 def cut(items: Sequence[Item], request: Mapping[str, Any]) -> tuple[Sequence[Item], str | None]:

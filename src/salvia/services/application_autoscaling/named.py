@@ -9,11 +9,11 @@ from salvia.base.arn import Scope
 from salvia.base.call import Call
 from salvia.base.errors import AwsError, ValidationError
 from salvia.ports.table import Query, Record
+from salvia.resources import listing
 from salvia.resources.kind import Resource
 from salvia.resources.world import World
 
 _PAGE = 50
-_STEP = 200
 
 
 def target_key(params: Mapping[str, Any]) -> str:
@@ -66,14 +66,7 @@ async def put(
 
 async def every(world: World, query: Query) -> list[Record]:
     """All records of a query, however many pages."""
-    found: list[Record] = []
-    while True:
-        fields = {name: getattr(query, name) for name in Query.__slots__}
-        after = (getattr(found[-1], query.sort), found[-1].key) if found else query.after
-        records = await world.table.select(Query(**(fields | {"after": after, "limit": _STEP})))
-        found += records
-        if len(records) < _STEP:
-            return found
+    return [record async for record in listing.every(world.table, query)]
 
 
 async def page(

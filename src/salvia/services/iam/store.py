@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from salvia.ports.table import Query, Record
+from salvia.resources import listing
 from salvia.resources.world import World
 from salvia.services.iam.errors import ConcurrentModification
 
@@ -33,14 +34,8 @@ async def remove(world: World, record: Record) -> bool:
 
 async def every(world: World, query: Query) -> list[Record]:
     """All records of the query by name, however many pages they take."""
-    found: list[Record] = []
     query = replace(query, sort="name", descending=False, limit=_CHUNK)
-    while True:
-        chunk = await world.table.select(query)
-        found += chunk
-        if len(chunk) < _CHUNK:
-            return found
-        query = replace(query, after=(chunk[-1].name, chunk[-1].key))
+    return [record async for record in listing.every(world.table, query)]
 
 
 def changed(world: World) -> None:

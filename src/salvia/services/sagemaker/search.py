@@ -10,7 +10,7 @@ from typing import Any
 from salvia.base.call import Call
 from salvia.base.errors import Unsupported, ValidationError
 from salvia.ports.table import Query, Record
-from salvia.resources.listing import cut
+from salvia.resources.listing import cut, every
 from salvia.resources.world import World
 
 _STEP = 1000
@@ -35,14 +35,8 @@ async def search(world: World, call: Call) -> dict[str, Any]:
 
 
 async def _all(world: World, call: Call, noun: str) -> list[Record]:
-    found: list[Record] = []
-    after = None
-    while True:
-        step = await world.table.select(Query(noun, call.account, call.region, sort="key", after=after, limit=_STEP))
-        found += step
-        if len(step) < _STEP:
-            return found
-        after = (step[-1].key, step[-1].key)
+    query = Query(noun, call.account, call.region, sort="key", limit=_STEP)
+    return [record async for record in every(world.table, query)]
 
 
 def _entity(view: dict[str, Any], record: Record) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from salvia.base.arn import Arn, Scope
 from salvia.base.call import Call
 from salvia.ports.table import Query, Record
 from salvia.resources.kind import Resource
+from salvia.resources.listing import every
 from salvia.resources.tags import added, pairs, removed, retagged
 from salvia.resources.world import World
 from salvia.services.sns.errors import InvalidParameter, TagTargetMissing, TooManyTags, TopicMissing
@@ -122,14 +123,8 @@ async def set_topic_attributes(world: World, call: Call) -> dict[str, Any]:
 
 
 async def subscriptions_of(world: World, topic: Record) -> list[Record]:
-    found: list[Record] = []
-    while True:
-        after = (found[-1].key, found[-1].key) if found else None
-        query = Query("Subscription", topic.account, topic.region, owner=topic.arn, sort="key", after=after)
-        records = await world.table.select(query)
-        found += records
-        if len(records) < query.limit:
-            return found
+    query = Query("Subscription", topic.account, topic.region, owner=topic.arn, sort="key")
+    return [record async for record in every(world.table, query)]
 
 
 async def list_tags(world: World, call: Call) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from salvia.base.arn import Scope
 from salvia.base.call import Call
 from salvia.base.errors import AwsError, Unsupported
 from salvia.ports.table import Query, Record
+from salvia.resources.listing import every
 from salvia.resources.tags import added, pairs, removed, retagged
 from salvia.resources.world import World
 from salvia.services.cloudwatch.alarms.alarm import Alarm, actions_of
@@ -122,17 +123,11 @@ def _kind(world: World) -> Alarm:
     return cast(Alarm, world.kinds[Alarm.noun])
 
 
-async def _every(world: World, call: Call, after: str = "") -> AsyncIterator[Record]:
+def _every(world: World, call: Call, after: str = "") -> AsyncIterator[Record]:
     """The alarms of the caller's account and region, by name, from the one after `after`."""
     position = (after, after) if after else None
-    while True:
-        query = Query(Alarm.noun, call.account, call.region, sort="key", descending=False, after=position, limit=_STEP)
-        records = await world.table.select(query)
-        for record in records:
-            yield record
-        if len(records) < _STEP:
-            return
-        position = (records[-1].key, records[-1].key)
+    query = Query(Alarm.noun, call.account, call.region, sort="key", descending=False, after=position, limit=_STEP)
+    return every(world.table, query)
 
 
 def _after(token: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from salvia.ports.metrics import MetricData, MetricKey
 from salvia.ports.table import Query, Record
+from salvia.resources.listing import every
 from salvia.resources.world import World
 from salvia.services.sagemaker.tuning.history import Trial
 from salvia.services.sagemaker.tuning.request import Definition
@@ -85,18 +86,9 @@ async def observe(
 
 
 async def _jobs(world: World, tuning: Record) -> list[Record]:
-    found: list[Record] = []
-    after = None
-    while True:
-        query = Query(
-            "TrainingJob", tuning.account, tuning.region, owner=tuning.arn, sort="key", after=after, limit=_STEP
-        )
-        step = await world.table.select(query)
-        # A deleted tuning job of the same name has left its training jobs.
-        found += [job for job in step if job.created >= tuning.created]
-        if len(step) < _STEP:
-            return found
-        after = (step[-1].key, step[-1].key)
+    query = Query("TrainingJob", tuning.account, tuning.region, owner=tuning.arn, sort="key", limit=_STEP)
+    # A deleted tuning job of the same name has left its training jobs.
+    return [job async for job in every(world.table, query) if job.created >= tuning.created]
 
 
 def _trial(world: World, tuning: Record, strategy: str, definitions: Sequence[Definition], job: Record) -> Trial:
