@@ -1,5 +1,6 @@
 """Images that are not AWS's own: a container daemon has them, or pulls them."""
 
+import asyncio
 import logging
 import threading
 
@@ -19,7 +20,7 @@ class ContainerImages:
 
     def __init__(self, local: LocalImages, daemon: Daemon) -> None:
         self._local, self._daemon = local, daemon
-        self._pulls: dict[str, str] = {}  # what is pulled to its error, "" while that lasts
+        self._pulls: dict[str, str] = {}  # what is being pulled to "", what could not be to its error
 
     def resolve(self, uri: str) -> Image:
         if self._local.knows(uri):
@@ -30,13 +31,15 @@ class ContainerImages:
         if not image.name.startswith(PREFIX):
             return await self._local.prepare(image)
         uri = image.uri
+        try:
+            if uri not in self._pulls and await asyncio.to_thread(self._daemon.has_image, uri):
+                return Readiness(ready=True)
+        except DaemonError as refusal:
+            return Readiness(ready=False, error=_cannot_pull(uri, refusal))
         if uri not in self._pulls:
             self._pulls[uri] = ""
             threading.Thread(target=self._pull, args=(uri,), name=f"pull {uri}", daemon=True).start()
-        error = self._pulls[uri]
-        if error == _HERE:
-            del self._pulls[uri]  # it may be removed from the daemon before the next job
-            return Readiness(ready=True)
+        error = self._pulls.get(uri)
         if error:
             del self._pulls[uri]  # the next job has it tried again
             return Readiness(ready=False, error=error)
@@ -44,15 +47,16 @@ class ContainerImages:
 
     def _pull(self, uri: str) -> None:
         try:
-            if not self._daemon.has_image(uri):
-                self._daemon.call("POST", "/images/create", seconds=None, fromImage=_whole(uri))
-            self._pulls[uri] = _HERE
+            self._daemon.call("POST", "/images/create", seconds=None, fromImage=_whole(uri))
         except DaemonError as error:
             log.warning("pulling %s failed: %s", uri, error)
-            self._pulls[uri] = f"the image {uri} cannot be pulled: {error}"
+            self._pulls[uri] = _cannot_pull(uri, error)
+        else:
+            del self._pulls[uri]
 
 
-_HERE = "it is here"
+def _cannot_pull(uri: str, error: DaemonError) -> str:
+    return f"the image {uri} cannot be pulled: {error}"
 
 
 def _whole(uri: str) -> str:
