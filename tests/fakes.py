@@ -61,6 +61,7 @@ class FakeCompute:
 
     async def remove(self, name: str) -> None:
         self.removed.append(name)
+        self.runs.pop(name, None)
 
     def capacity(self) -> tuple[float, int]:
         return self.cpus, self.memory

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from tests.clients.hosting import BUCKET, IMAGE, ROW, Hosting, variant
 
 pytestmark = pytest.mark.slow
+ONE_BY_ONE = {"MaximumBatchSize": {"Type": "INSTANCE_COUNT", "Value": 1}, "WaitIntervalInSeconds": 1}
 
 
 @pytest.fixture(scope="module")
@@ -94,12 +95,12 @@ def test_two_variants_share_the_requests_by_weight(hosting: Hosting) -> None:
     assert aimed == after == {(2, "B")}
 
 
-def test_no_request_is_lost_while_an_endpoint_is_updated(hosting: Hosting) -> None:
-    name = hosting.deploy()
+@pytest.mark.parametrize("deployment", [{}, {"DeploymentConfig": {"RollingUpdatePolicy": ONE_BY_ONE}}])
+def test_no_request_is_lost_while_an_endpoint_is_updated(hosting: Hosting, deployment: dict[str, Any]) -> None:
+    name = hosting.deploy(variant(InitialInstanceCount=2))
     with hosting.load(name) as said:
-        hosting.sagemaker.update_endpoint(
-            EndpointName=name, EndpointConfigName=hosting.config(variant("AllTraffic", "model-2"))
-        )
+        config = hosting.config(variant("AllTraffic", "model-2", InitialInstanceCount=2))
+        hosting.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=config, **deployment)
         hosting.in_service(name)
         time.sleep(1.5)
     last = hosting.ask(name)

@@ -83,3 +83,11 @@ def living(data: Path) -> list[Path]:
             if json.loads(claim.read_text()) and not (claim.parent / "exit").exists():
                 found.append((claim.stat().st_mtime, claim))
     return [claim for _, claim in sorted(found)]
+
+
+def left(data: Path, count: int, seconds: float = 30) -> int:
+    """How many runs live: `count` as soon as they do, else what there is after `seconds`."""
+    end = time.monotonic() + seconds
+    while len(living(data)) != count and time.monotonic() < end:
+        time.sleep(0.1)
+    return len(living(data))

@@ -3,6 +3,7 @@
 import random
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,17 +12,22 @@ from tests.crash.cluster import Cluster
 from tests.crash.endpoints import BUCKET
 
 pytestmark = pytest.mark.slow
+INSTANCES = {"one": 1, "two": 2, "three": 2, "": 0}  # by configuration; "" is none
+ONE_BY_ONE = {"MaximumBatchSize": {"Type": "INSTANCE_COUNT", "Value": 1}, "WaitIntervalInSeconds": 1}
+BATCHES = {"DeploymentConfig": {"RollingUpdatePolicy": ONE_BY_ONE}}
 
 
 def test_what_was_wished_before_a_kill_comes_true(data: Path, chance: random.Random) -> None:
     with Cluster(data, chance, 1) as cluster:
         cluster.make_bucket(BUCKET)
-        for name in ("one", "two"):
-            endpoints.model(cluster, name)
+        for name, instances in INSTANCES.items():
+            if name:
+                endpoints.model(cluster, name, instances)
         (server,) = cluster.servers
-        moments = [
+        moments: list[tuple[str, dict[str, Any], str, str]] = [
             ("create_endpoint", {"EndpointName": "e", "EndpointConfigName": "one"}, "InService", "one"),
             ("update_endpoint", {"EndpointName": "e", "EndpointConfigName": "two"}, "InService", "two"),
+            ("update_endpoint", {"EndpointName": "e", "EndpointConfigName": "three", **BATCHES}, "InService", "three"),
             ("delete_endpoint", {"EndpointName": "e"}, "", ""),
         ]
         for operation, asked, status, config in moments:
@@ -33,9 +39,6 @@ def test_what_was_wished_before_a_kill_comes_true(data: Path, chance: random.Ran
             endpoints.until(cluster, status, config)
             if config:
                 assert endpoints.said(cluster) == f"{config} 1"
-        until_none = time.monotonic() + 10
-        while endpoints.living(data) and time.monotonic() < until_none:
-            time.sleep(0.1)
+            assert endpoints.left(data, INSTANCES[config]) == INSTANCES[config]
 
-        assert endpoints.living(data) == []
         assert cluster.said() == ""

@@ -100,11 +100,11 @@ class Bench:
 
     def alive(self, run: str) -> bool:
         found = self.compute.runs.get(run)
-        return found is not None and found.exit_code is None and run not in self.compute.removed
+        return found is not None and found.exit_code is None
 
     @property
     def running(self) -> list[str]:
-        return [spec.name for spec in self.compute.launched if self.alive(spec.name)]
+        return [name for name in dict.fromkeys(spec.name for spec in self.compute.launched) if self.alive(name)]
 
     def die(self, run: str, code: int = 1, cause: str = "") -> None:
         self.serving.handlers.pop(run, None)

@@ -4,6 +4,7 @@ An endpoint's life is a list of situations, each decided from what is observed o
 
     deletion wished     take its route away, end its runs, delete the record                                bury()
     a plan to deploy    start the new fleet beside the old one, wait for /ping, move the traffic over       deploy()
+                        or batch by batch in the place of the old one, and back when it is no good          roll()
     in service          restart what died, follow the wished counts and weights, let go of what is drained  keep()
     failed              nothing runs
 """
@@ -19,15 +20,16 @@ from salvia.ports.table import Record
 from salvia.resources.fleet import Key, Route
 from salvia.resources.kind import Answer, Resource
 from salvia.resources.world import World
-from salvia.services.sagemaker.hosting import alarms, shifting
+from salvia.services.sagemaker.hosting import alarms, rolling, shifting
 from salvia.services.sagemaker.hosting import plan as plans
 from salvia.services.sagemaker.hosting.backlog import Backlogs
-from salvia.services.sagemaker.hosting.instances import Instances, seats_of
+from salvia.services.sagemaker.hosting.instances import Found, Instances, seats_of
 from salvia.services.sagemaker.hosting.routes import route_of
 from salvia.services.sagemaker.hosting.shown import shown_of, status_of
 from salvia.services.sagemaker.runs import waiting
 
 AT_ONCE = 0.0
+UNDER_WAY = ("_shift", "_roll", "_began", "_message")  # what a record says of a deployment until it is over
 BUSY = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
 
 # behaves: changes what happens. recorded: kept, shown by Describe, and changes nothing here.
@@ -74,10 +76,11 @@ class Endpoint(Resource):
         else:
             wish["deployment"] = request.get("DeploymentConfig")
         excluded = {one["VariantPropertyType"] for one in request.get("ExcludeRetainedVariantProperties") or ()}
-        kept = self._retained(record, wish, excluded) if request.get("RetainAllVariantProperties") else {}
+        kept = _retained(record, wish, excluded) if request.get("RetainAllVariantProperties") else {}
         live = str(record.status["_plan"]["generation"])
         capacities = record.spec.get("_capacities", {})
         record.spec["_capacities"] = {live: capacities.get(live, {}), str(wish["generation"]): kept}
+        rolling.check(record, wish)
         record.spec |= {"_wish": wish, "DeploymentConfig": wish["deployment"]}
 
     async def check_deployment(self, request: dict[str, Any], scope: Scope) -> None:
@@ -91,23 +94,6 @@ class Endpoint(Resource):
             raise ValidationError(f'Cannot update in-progress endpoint "{record.arn}".')
         if status != "InService":
             raise ValidationError(f'Cannot update endpoint "{record.arn}" in status {status}: it can only be deleted.')
-
-    def _retained(self, record: Record, wish: dict[str, Any], excluded: set[str]) -> dict[str, Any]:
-        """What the new plan's variants take over from those of the same name."""
-        live = record.status["_plan"]
-        if "DataCaptureConfig" not in excluded and live["config"].get("DataCaptureConfig"):
-            wish["config"] = wish["config"] | {"DataCaptureConfig": live["config"]["DataCaptureConfig"]}
-        before = {variant.name: variant for variant in plans.variants_of(live) if not variant.serverless}
-        kept: dict[str, Any] = {}
-        for variant in plans.variants_of(wish):
-            old = before.get(variant.name)
-            if old is None or variant.serverless:
-                continue
-            if "DesiredWeight" not in excluded:
-                kept.setdefault(variant.name, {})["weight"] = plans.weight_of(record, live, old)
-            if "DesiredInstanceCount" not in excluded:
-                kept.setdefault(variant.name, {})["count"] = plans.count_of(record, live, old)
-        return kept
 
     async def hold(self, record: Record, call: Call) -> Record:
         if status_of(record) not in BUSY or not waiting.waits(call):
@@ -148,15 +134,18 @@ class Endpoint(Resource):
 
     async def deploy(self, endpoint: Record) -> float:
         wish, live, now = endpoint.spec["_wish"], endpoint.status.get("_plan"), self.world.clock.now()
-        endpoint.state = "Updating" if live else "Creating"
+        rolling.begin(endpoint)
+        back = rolling.goes_back(endpoint)
+        endpoint.state = "RollingBack" if back else "Updating" if live else "Creating"
         endpoint.status.setdefault("_began", now)
-        found = await self.instances.tend(endpoint, wish, deploying=True)
-        if live:
-            held = await self.instances.tend(endpoint, live, deploying=False)
-            found.again, found.recorded = min(found.again, held.again), found.recorded or held.recorded
-        endpoint.status["_message"] = found.message
+        found = await self.instances.tend(endpoint, wish, deploying=not back)
+        held = await self.instances.tend(endpoint, live, deploying=False) if live else Found()
+        found.again, found.recorded = min(found.again, held.again), found.recorded or held.recorded
+        endpoint.status["_message"] = held.message if back else found.message
         if found.recorded:
             return AT_ONCE
+        if back:
+            return self.roll_back(endpoint, held)
         if not found.failed and now - endpoint.status["_began"] > shifting.longest(wish.get("deployment")):
             found.failed = "The deployment took longer than its MaximumExecutionTimeoutInSeconds."
         if live and not found.failed and alarms.names_of(wish.get("deployment")):
@@ -165,11 +154,37 @@ class Endpoint(Resource):
                 f"One or more alarms are in ALARM state: [{', '.join(raised)}]. Rolled back." if raised else ""
             )
             found.soon(alarms.LOOK_EVERY)
+        if rolling.is_rolling(endpoint):
+            return self.roll(endpoint, found)
         if found.failed:
             return self.give_up(endpoint, found.failed)
         if found.pending and "_shift" not in endpoint.status:
             return found.again
         return self.shift(endpoint, found.again)
+
+    def roll(self, endpoint: Record, found: Found) -> float:
+        """The next batch of the new fleet once this one is healthy and has been watched, in the place of as many old ones."""
+        if found.failed:
+            rolling.turn_back(endpoint, found.failed)
+        elif found.pending:
+            return found.again
+        else:
+            left = rolling.advance(endpoint, self.world.clock.now())
+            if left is None:
+                return self.succeed(endpoint)
+            if left:
+                return min(found.again, left)
+        self.instances.release(endpoint, endpoint.spec["_wish"], endpoint.status["_plan"])
+        return AT_ONCE
+
+    def roll_back(self, endpoint: Record, held: Found) -> float:
+        """The next batch of the old fleet once this one is healthy, in the place of as many new ones."""
+        if held.pending or held.failed:
+            return held.again
+        if rolling.retreat(endpoint):
+            return self.give_up(endpoint, rolling.why(endpoint))
+        self.instances.release(endpoint, endpoint.spec["_wish"])
+        return AT_ONCE
 
     def shift(self, endpoint: Record, again: float) -> float:
         """The new fleet is healthy: it gets its part of the traffic, in the end all of it."""
@@ -185,7 +200,12 @@ class Endpoint(Resource):
         if change is not None and change > 0:
             begun["share"] = share
             return min(again, change)
-        for name in ("_shift", "_began", "_message", "FailureReason"):
+        return self.succeed(endpoint, bake)
+
+    def succeed(self, endpoint: Record, bake: float = 0.0) -> float:
+        """The new fleet serves alone; the old one is kept for `bake` seconds."""
+        wish, live = endpoint.spec["_wish"], endpoint.status.get("_plan")
+        for name in (*UNDER_WAY, "FailureReason"):
             endpoint.status.pop(name, None)
         if live:
             self.instances.leave(endpoint, list(seats_of(endpoint, live)), bake)
@@ -196,7 +216,7 @@ class Endpoint(Resource):
 
     def give_up(self, endpoint: Record, reason: str) -> float:
         """A first deployment that fails is the end; a later one leaves what served before."""
-        for name in ("_shift", "_began", "_message"):
+        for name in UNDER_WAY:
             endpoint.status.pop(name, None)
         endpoint.status["FailureReason"] = reason[:1024]
         if "_plan" not in endpoint.status:
@@ -215,13 +235,7 @@ class Endpoint(Resource):
         if found.recorded:
             endpoint.state = "Updating"
             return AT_ONCE
-        spare = [
-            seat
-            for seat in seats_of(endpoint, plan)
-            if not seat.target and int(seat.number) >= plans.count_of(endpoint, plan, seat.variant)
-        ]
-        if spare:
-            self.instances.leave(endpoint, spare)
+        self.instances.release(endpoint, plan)
         changing = endpoint.spec.get("_changes", 0) != endpoint.status.get("_changed", 0)
         if changing and not found.pending:
             endpoint.status["_changed"] = endpoint.spec.get("_changes", 0)
@@ -252,3 +266,21 @@ def is_pending(endpoint: Record) -> bool:
     generation = endpoint.spec["_wish"]["generation"]
     live: Mapping[str, Any] = endpoint.status.get("_plan", {})
     return generation not in {live.get("generation"), endpoint.status.get("_refused")}
+
+
+def _retained(record: Record, wish: dict[str, Any], excluded: set[str]) -> dict[str, Any]:
+    """What the new plan's variants take over from those of the same name."""
+    live = record.status["_plan"]
+    if "DataCaptureConfig" not in excluded and live["config"].get("DataCaptureConfig"):
+        wish["config"] = wish["config"] | {"DataCaptureConfig": live["config"]["DataCaptureConfig"]}
+    before = {variant.name: variant for variant in plans.variants_of(live) if not variant.serverless}
+    kept: dict[str, Any] = {}
+    for variant in plans.variants_of(wish):
+        old = before.get(variant.name)
+        if old is None or variant.serverless:
+            continue
+        if "DesiredWeight" not in excluded:
+            kept.setdefault(variant.name, {})["weight"] = plans.weight_of(record, live, old)
+        if "DesiredInstanceCount" not in excluded:
+            kept.setdefault(variant.name, {})["count"] = plans.count_of(record, live, old)
+    return kept

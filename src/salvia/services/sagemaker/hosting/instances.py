@@ -17,7 +17,7 @@ from salvia.ports.images import UnknownImageError
 from salvia.ports.table import Record
 from salvia.resources.machine import capped, whole
 from salvia.resources.world import World
-from salvia.services.sagemaker.hosting import many_models
+from salvia.services.sagemaker.hosting import many_models, rolling
 from salvia.services.sagemaker.hosting import plan as plans
 from salvia.services.sagemaker.hosting.plan import Variant
 from salvia.services.sagemaker.runs import inference
@@ -113,6 +113,12 @@ def seats_of(endpoint: Record, plan: Mapping[str, Any]) -> Iterator[Seat]:
             yield Seat(endpoint, plan, variant, number, note)
 
 
+def _all_seats(endpoint: Record) -> Iterator[Seat]:
+    every = {plan["generation"]: plan for plan in (endpoint.status.get("_plan"), endpoint.spec["_wish"]) if plan}
+    for plan in every.values():
+        yield from seats_of(endpoint, plan)
+
+
 class Instances:
     """Tends instances for the control loop: looks at once, never waits for anything to happen."""
 
@@ -154,9 +160,17 @@ class Instances:
             leaving.append({"runs": list(seat.runs), "streams": streams, "since": now})
             fleets[str(seat.plan["generation"])][seat.variant.name].pop(seat.number, None)
 
+    def release(self, endpoint: Record, *of: Mapping[str, Any]) -> None:
+        """Let go of the instances of these plans that are more than are wanted."""
+        seats = [seat for plan in of for seat in seats_of(endpoint, plan) if not seat.target]
+        spare = [seat for seat in seats if int(seat.number) >= rolling.wanted_of(endpoint, seat.plan, seat.variant)]
+        if spare:
+            self.leave(endpoint, spare)
+
     async def clear(self, endpoint: Record) -> float | None:
         """Remove what left and has nothing in hand. Seconds until the next look, None when all are gone."""
         now, kept = self.world.clock.now(), []
+        written = {seat.stream(label) for seat in _all_seats(endpoint) for label in seat.variant.labels}
         for one in endpoint.status.get("_leaving", ()):
             runs, age = tuple(one["runs"]), now - one["since"]
             busy = self.world.fleet.in_flight(runs) and age < self.world.settings.invocation_seconds + 10
@@ -165,7 +179,8 @@ class Instances:
                 continue
             await self.remove(runs)
             for stream in one["streams"]:
-                await self._close_log(endpoint, stream)
+                if stream not in written:
+                    await self._close_log(endpoint, stream)
         if kept:
             endpoint.status["_leaving"] = kept
             return 0.2
@@ -182,8 +197,7 @@ class Instances:
 
     async def remove_all(self, endpoint: Record) -> None:
         """Every run that may be there, of every plan on record."""
-        every = {plan["generation"]: plan for plan in (endpoint.status.get("_plan"), endpoint.spec["_wish"]) if plan}
-        seats = [seat for plan in every.values() for seat in seats_of(endpoint, plan)]
+        seats = list(_all_seats(endpoint))
         await asyncio.gather(*(self.remove(seat.runs) for seat in seats))
         await asyncio.gather(*(self.remove(tuple(one["runs"])) for one in endpoint.status.get("_leaving", ())))
         for seat in seats:
@@ -195,14 +209,17 @@ class Instances:
     def _enrol(self, endpoint: Record, plan: Mapping[str, Any], found: Found) -> None:
         """Give a note to each instance that is wanted."""
         fleet = endpoint.status.setdefault("_fleets", {}).setdefault(str(plan["generation"]), {})
+        leaving = {run for one in endpoint.status.get("_leaving", ()) for run in one["runs"]}
         for variant in plans.variants_of(plan):
             notes = fleet.setdefault(variant.name, {})
             if variant.many_models:
                 found.recorded |= many_models.enrol(self.world, endpoint, variant, notes)
                 continue
-            for number in map(str, range(plans.count_of(endpoint, plan, variant))):
+            for number in map(str, range(rolling.wanted_of(endpoint, plan, variant))):
                 if number not in notes:
-                    notes[number] = fresh_note(self.world.clock.now())
+                    note = notes[number] = fresh_note(self.world.clock.now())
+                    while leaving.intersection(Seat(endpoint, plan, variant, number, note).runs):
+                        note["attempt"] += 1  # one of the same number has not gone yet
                     found.recorded = True
 
     async def _is_awake(self, seat: Seat, deploying: bool, found: Found) -> bool:

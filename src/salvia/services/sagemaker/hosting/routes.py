@@ -6,6 +6,7 @@ from typing import Any
 from salvia.ports.table import Record
 from salvia.resources.fleet import Fleet, Instance, Route, Variant
 from salvia.services.sagemaker.hosting import plan as plans
+from salvia.services.sagemaker.hosting import rolling
 from salvia.services.sagemaker.hosting.instances import seats_of
 
 
@@ -14,11 +15,11 @@ def route_of(endpoint: Record, fleet: Fleet) -> Route | None:
     plan = endpoint.status.get("_plan")
     if plan is None or endpoint.wanted == "deleted":
         return None
-    share = endpoint.status.get("_shift", {}).get("share", 0.0)
+    wish, share = endpoint.spec["_wish"], endpoint.status.get("_shift", {}).get("share", 0.0)
     variants = list(_variants(endpoint, plan, fleet, 1 - share)) if share < 1 else []
-    if share:
-        variants += _variants(endpoint, endpoint.spec["_wish"], fleet, share)
-    config = plan["config"] if share < 1 else endpoint.spec["_wish"]["config"]
+    if share or rolling.is_rolling(endpoint):
+        variants += _variants(endpoint, wish, fleet, share)
+    config = plan["config"] if share < 1 else wish["config"]
     capture = config.get("DataCaptureConfig") or {}
     return Route(
         key=(endpoint.account, endpoint.region, endpoint.key),
@@ -34,6 +35,7 @@ def route_of(endpoint: Record, fleet: Fleet) -> Route | None:
 
 
 def _variants(endpoint: Record, plan: Mapping[str, Any], fleet: Fleet, share: float) -> Iterator[tuple[Variant, bool]]:
+    """`share` is each variant's part of its traffic, unless they roll."""
     instances: dict[str, list[Any]] = {}
     models: dict[str, dict[str, Instance | str]] = {}
     for seat in seats_of(endpoint, plan):
@@ -41,13 +43,16 @@ def _variants(endpoint: Record, plan: Mapping[str, Any], fleet: Fleet, share: fl
             if "failed" in seat.note or seat.note["healthy"]:
                 found = seat.note.get("failed") or fleet.instance(seat.runs)
                 models.setdefault(seat.variant.name, {})[seat.target] = found
-        elif seat.note["healthy"] and int(seat.number) < plans.count_of(endpoint, plan, seat.variant):
+        elif seat.note["healthy"] and int(seat.number) < rolling.wanted_of(endpoint, plan, seat.variant):
             instances.setdefault(seat.variant.name, []).append(fleet.instance(seat.runs))
     for variant in plans.variants_of(plan):
+        part = rolling.traffic_of(endpoint, plan, variant) if rolling.is_rolling(endpoint) else share
+        if not part:
+            continue
         yield (
             Variant(
                 name=variant.name,
-                weight=plans.weight_of(endpoint, plan, variant) * share,
+                weight=plans.weight_of(endpoint, plan, variant) * part,
                 instances=instances.get(variant.name, []),
                 labels=variant.labels,
                 role=plans.role_of(variant),

@@ -1,4 +1,4 @@
-"""Deployment guardrails: how traffic moves from the fleet that serves to the one that shall, and what may be asked of it.
+"""Deployment guardrails: how traffic moves from the fleet that serves to the one that shall, when all of it is there.
 
 Source: "Deployment guardrails for updating models in production" in the SageMaker documentation.
 """
@@ -33,12 +33,12 @@ def share_at(deployment: Mapping[str, Any] | None, instances: int, seconds: floa
 
     `instances` is the size of the new fleet, `seconds` the time since it was healthy.
     """
-    step, wait = _step_and_wait(deployment, instances)
+    kind, step, wait = _step_and_wait(deployment, instances)
     if not wait:
         return 1.0, None
     done = int(seconds / wait)
     steps = math.ceil(1 / step - 1e-9)
-    if deployment and _type(deployment) == "CANARY":
+    if kind == "CANARY":
         steps = min(2, steps)
         share = step if done == 0 and steps == 2 else 1.0
     else:
@@ -48,32 +48,24 @@ def share_at(deployment: Mapping[str, Any] | None, instances: int, seconds: floa
 
 def termination_wait(deployment: Mapping[str, Any] | None) -> float:
     """Seconds that the old fleet is kept after the traffic has moved."""
-    return float(((deployment or {}).get("BlueGreenUpdatePolicy") or {}).get("TerminationWaitInSeconds") or 0)
+    return float(_blue_green(deployment).get("TerminationWaitInSeconds") or 0)
 
 
 def longest(deployment: Mapping[str, Any] | None) -> float:
     """Seconds that the whole may take."""
-    policy = _policy(deployment)
+    policy = _blue_green(deployment) or (deployment or {}).get("RollingUpdatePolicy") or {}
     return float(policy.get("MaximumExecutionTimeoutInSeconds") or math.inf)
 
 
-def _policy(deployment: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    return (deployment or {}).get("BlueGreenUpdatePolicy") or (deployment or {}).get("RollingUpdatePolicy") or {}
+def _blue_green(deployment: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    return (deployment or {}).get("BlueGreenUpdatePolicy") or {}
 
 
-def _type(deployment: Mapping[str, Any]) -> str:
-    routing = _policy(deployment).get("TrafficRoutingConfiguration")
-    return str(routing["Type"]) if routing else "ROLLING"
-
-
-def _step_and_wait(deployment: Mapping[str, Any] | None, instances: int) -> tuple[float, float]:
-    policy = _policy(deployment)
-    if not policy:
-        return 1.0, 0.0
-    routing = policy.get("TrafficRoutingConfiguration") or policy
-    size = policy.get("MaximumBatchSize") or routing.get(STEP.get(routing.get("Type", ""), "")) or {}
+def _step_and_wait(deployment: Mapping[str, Any] | None, instances: int) -> tuple[str, float, float]:
+    routing = _blue_green(deployment).get("TrafficRoutingConfiguration") or {"Type": "ALL_AT_ONCE"}
+    size = routing.get(STEP[routing["Type"]])
     wait = float(routing.get("WaitIntervalInSeconds") or 0)
     if not size:
-        return 1.0, wait
+        return routing["Type"], 1.0, wait
     part = size["Value"] / (100 if size["Type"] == "CAPACITY_PERCENT" else max(1, instances))
-    return min(1.0, part), wait
+    return routing["Type"], min(1.0, part), wait

@@ -32,7 +32,7 @@ def shown_of(endpoint: Record) -> dict[str, Any]:
     if live:
         shown |= _variants(endpoint, live, {})
         shown["LastDeploymentConfig"] = live.get("deployment")
-    if _deploys(endpoint) and endpoint.state in {"Creating", "InService", "Updating"}:
+    if _deploys(endpoint) and endpoint.state in {"Creating", "InService", "Updating", "RollingBack"}:
         state = {"Status": "Creating", "StatusMessage": endpoint.status.get("_message") or "Starting the containers"}
         shown["PendingDeploymentSummary"] = {
             "EndpointConfigName": wish["config"]["EndpointConfigName"],
