@@ -141,6 +141,7 @@ class Server:
             "update_endpoint_capacities": partial(
                 sagemaker.SERVICE.operations["UpdateEndpointWeightsAndCapacities"], self.world
             ),
+            "wake_variant": partial(sagemaker.wake, self.world),
             "ca_bundle": self.authority.write_bundle(os.environ),
         }
         if isinstance(self.objects, FileObjects):

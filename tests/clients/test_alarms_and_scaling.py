@@ -18,7 +18,7 @@ PATIENCE = 120.0  # seconds; a busy machine is slow
 
 @pytest.fixture(scope="module")
 def hosting() -> Iterator[Hosting]:
-    quick = {"SALVIA_ALARM_MINUTE_SECONDS": "1", "SALVIA_METRIC_SECONDS": "0.2"}
+    quick = {"SALVIA_ALARM_MINUTE_SECONDS": "1", "SALVIA_METRIC_SECONDS": "0.2", "SALVIA_SERVERLESS_IDLE_SECONDS": "2"}
     with tempfile.TemporaryDirectory() as data, Server(Path(data), variables=quick) as server:
         yield Hosting(server.variables())
 
@@ -231,3 +231,15 @@ def test_an_asynchronous_endpoint_sleeps_without_an_instance_and_wakes_for_a_req
     hosting.delete(name)
 
     assert round(float(answer)) == 1
+
+
+def test_an_endpoint_that_nobody_asks_falls_asleep_and_the_next_request_wakes_it(hosting: Hosting) -> None:
+    name = hosting.deploy()
+    scaled = Scaled(hosting, name)
+    hosting.scaling.register_scalable_target(**scaled.place, MinCapacity=0, MaxCapacity=1)
+    until(lambda: scaled.instances == 0, "the last instance's end")
+    said = hosting.ask(name)
+    hosting.scaling.deregister_scalable_target(**scaled.place)
+    hosting.delete(name)
+
+    assert said == (1, "AllTraffic")

@@ -42,6 +42,7 @@ class Variant:
     )  # by TargetModel: its run, or why it cannot be had
     serverless: int = 0  # the most requests at once; 0: not serverless
     by_chance: bool = False  # RoutingStrategy RANDOM
+    asleep: bool = False  # it has no instances, and gets one when it is asked for
 
     def pick(self) -> Instance | None:
         """The instance that has least to do."""

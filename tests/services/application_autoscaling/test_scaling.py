@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from salvia.base.errors import AwsError
+from salvia.ports.metrics import MetricKey, Observation
 from salvia.ports.table import Query
 from tests import fakes
-from tests.services.application_autoscaling.conftest import PLACE, RESOURCE, Bench
+from tests.services.application_autoscaling.conftest import DIMENSIONS, PLACE, RESOURCE, Bench
 
 
 async def busy(bench: Bench, minutes: int, per_instance: float) -> None:
@@ -259,7 +260,7 @@ async def test_lists_have_pages(bench: Bench) -> None:
         ({"ResourceId": "endpoint/e"}, "endpoint/ENDPOINT/variant/VARIANT"),
         ({"ResourceId": "endpoint/e/variant/B"}, "variant not found"),
         ({"MinCapacity": 5}, "Maximum capacity cannot be less than minimum capacity"),
-        ({"MinCapacity": 0}, "only asynchronous endpoints can have no instances"),
+        ({"MinCapacity": -1}, "MinCapacity must be 0 or more"),
     ],
 )
 async def test_what_cannot_be_scaled_is_refused(bench: Bench, changes: dict[str, Any], message: str) -> None:
@@ -295,3 +296,39 @@ async def test_an_asynchronous_endpoint_can_have_no_instance(bench: Bench) -> No
     await bench.pass_time(20 * 60)
 
     assert bench.endpoints.current == 0
+
+
+async def test_a_variant_that_nobody_asks_falls_asleep_where_there_may_be_no_instance(bench: Bench) -> None:
+    idle = bench.world.settings.serverless_idle_seconds
+    await bench.register(0)
+    await bench.pass_time(idle - 20)
+    key = MetricKey(fakes.ACCOUNT, fakes.REGION, "AWS/SageMaker", "Invocations", DIMENSIONS)
+    await bench.metrics.record([(key, Observation(bench.clock.now(), "None", 1, 1, 1, 1))])
+    await bench.pass_time(idle - 20)
+    before = bench.endpoints.current
+    await bench.pass_time(60)
+
+    assert (before, bench.endpoints.current) == (1, 0)
+    assert (await bench.activities())[0]["Cause"] == f"nobody has asked for {idle:g} seconds"
+
+
+async def test_what_was_woken_is_not_put_to_sleep_for_what_was_before(bench: Bench) -> None:
+    await bench.register(0)
+    await bench.track(5.0)
+    await bench.pass_time(20 * 60)
+    asleep = bench.endpoints.current
+    bench.endpoints.current = bench.endpoints.desired = 1
+    (endpoint,) = await bench.world.table.select(Query("Endpoint", fakes.ACCOUNT, fakes.REGION))
+    endpoint.modified = bench.clock.now()
+    await bench.world.table.save_wish(endpoint)
+    await bench.pass_time(40)
+
+    assert (asleep, bench.endpoints.current) == (0, 1)
+
+
+async def test_an_asynchronous_endpoint_does_not_fall_asleep_by_itself(bench: Bench) -> None:
+    bench.endpoints.more = {"AsyncInferenceConfig": {"OutputConfig": {}}}
+    await bench.register(0)
+    await bench.pass_time(20 * 60)
+
+    assert bench.endpoints.current == 1

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from salvia.base.errors import AwsError
 from salvia.ports.metrics import MetricKey, Observation
 from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError
 from salvia.resources.fleet import Route, Variant
+from salvia.services.sagemaker import wake
 from salvia.services.sagemaker_runtime.invoke import invoke_endpoint
 from salvia.services.sagemaker_runtime.streaming import invoke_endpoint_with_response_stream
 from salvia.services.sagemaker_runtime.tally import Tallies
@@ -144,6 +146,42 @@ async def test_an_answer_that_comes_too_late_is_an_error_of_the_model(bench: Ben
 
     with pytest.raises(AwsError, match="Your invocation timed out while waiting for a response from container primary"):
         await invoke_endpoint(bench.world, bench.asked())
+
+
+async def test_a_request_wakes_a_variant_without_instances_and_is_answered(bench: Bench) -> None:
+    await bench.in_service()
+    bench.world.parts["wake_variant"] = partial(wake, bench.world)
+    await bench.reweigh(A={"DesiredInstanceCount": 0})
+    await bench.steps()
+    bench.clock.advance(2)
+    await bench.step()
+    asleep = bench.running
+    asking = [asyncio.create_task(invoke_endpoint(bench.world, bench.asked())) for _ in range(2)]
+    await asyncio.sleep(0)
+    while not all(task.done() for task in asking):
+        await bench.step()
+        await asyncio.sleep(0)
+
+    assert asleep == []
+    assert [task.result()["Body"] for task in asking] == [b"1,2", b"1,2"]
+    assert (await bench.shown())["ProductionVariants"][0]["DesiredInstanceCount"] == 1
+
+
+async def test_a_variant_that_sleeps_is_woken_and_its_requests_do_not_go_to_another(bench: Bench) -> None:
+    await bench.model()
+    await bench.config("c", variant("A"), variant("B", InitialVariantWeight=0.0))
+    await bench.create()
+    await bench.steps()
+    bench.world.parts["wake_variant"] = partial(wake, bench.world)
+    await bench.reweigh(A={"DesiredInstanceCount": 0})
+    await bench.steps()
+    asking = asyncio.create_task(invoke_endpoint(bench.world, bench.asked()))
+    await asyncio.sleep(0)
+    while not asking.done():
+        await bench.step()
+        await asyncio.sleep(0)
+
+    assert asking.result()["InvokedProductionVariant"] == "A"
 
 
 async def test_a_request_that_no_container_has_seen_is_given_to_another_instance(bench: Bench) -> None:

@@ -68,7 +68,8 @@ class ScalingPolicy(Resource):
         if wanted is None:
             return turn
         count = min(max(wanted.instances, target.spec["MinCapacity"]), target.spec["MaxCapacity"])
-        if count == variant.desired or not await self._may(record, target, wanted, out=count > variant.desired):
+        wanted = wanted._replace(instances=count)
+        if count == variant.desired or not await self._may(record, target, variant, wanted):
             return turn
         name, state = wanted.alarm.name, wanted.alarm.state
         cause = f"monitor alarm {name} in state {state} triggered policy {record.spec['PolicyName']}"
@@ -104,14 +105,16 @@ class ScalingPolicy(Resource):
         points = points_of(low)
         return Wanted(tracked(variant.desired, max(value for _, value in points), goal, out=False), low, points)
 
-    async def _may(self, policy: Record, target: Record, wanted: Wanted, *, out: bool) -> bool:
+    async def _may(self, policy: Record, target: Record, variant: scaled.Variant, wanted: Wanted) -> bool:
         """Not suspended, and neither the cooldown nor the data is from before the last change."""
-        suspended = target.spec["SuspendedState"]
+        out, suspended = wanted.instances > variant.desired, target.spec["SuspendedState"]
         if suspended["DynamicScalingOutSuspended" if out else "DynamicScalingInSuspended"]:
             return False
         activities = [one for one in await latest(self.world, target) if "before" in one.spec]
         if any(one.state == "InProgress" for one in activities):
             return False
+        if not out and wanted.points and wanted.points[0][0] < variant.changed:
+            return False  # what has just been woken, or told otherwise, is not idle because it was
         own = [one for one in activities if one.spec["policy"] == policy.arn and "EndTime" in one.status]
         if not own:
             return True

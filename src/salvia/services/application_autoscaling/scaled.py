@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 from salvia.base.arn import Scope
 from salvia.base.call import Call, Caller
 from salvia.base.errors import ValidationError
+from salvia.ports.metrics import MetricKey
+from salvia.ports.table import Record
 from salvia.resources.world import World
 
 NAMESPACE = "sagemaker"
@@ -16,13 +18,14 @@ _ROLE = "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
 class Variant(NamedTuple):
     """How many instances there are and shall be; `settled` when nothing about the endpoint is under way.
 
-    `least`: how few there can be.
+    `changed`: when something about the endpoint was asked for. `wakes`: without an instance, it gets one when it is asked for.
     """
 
     current: int
     desired: int
     settled: bool
-    least: int
+    changed: float
+    wakes: bool
 
 
 def names_of(resource_id: str) -> tuple[str, str]:
@@ -58,7 +61,8 @@ async def look(world: World, scope: Scope, resource_id: str) -> Variant | None:
                 variant["CurrentInstanceCount"],
                 variant["DesiredInstanceCount"],
                 shown["EndpointStatus"] == "InService",
-                0 if shown.get("AsyncInferenceConfig") else 1,
+                record.modified,
+                not shown.get("AsyncInferenceConfig"),
             )
     return None
 
@@ -72,3 +76,12 @@ async def resize(world: World, scope: Scope, resource_id: str, instances: int) -
     await world.parts["update_endpoint_capacities"](
         Call("sagemaker", "UpdateEndpointWeightsAndCapacities", params, caller, scope.region)
     )
+
+
+async def last_asked(world: World, target: Record, since: float) -> float:
+    """When somebody asked for the variant, as CloudWatch knows it: seconds since the epoch, `since` if nobody has since."""
+    endpoint, name = names_of(target.spec["ResourceId"])
+    dimensions = (("EndpointName", endpoint), ("VariantName", name))
+    key = MetricKey(target.account, target.region, "AWS/SageMaker", "Invocations", dimensions)
+    seen = await world.parts["metric_data"].observations(key, since, world.clock.now())
+    return max((one.timestamp for one in seen if one.total), default=since)

@@ -66,7 +66,6 @@ async def put_scheduled_action(world: World, call: Call) -> dict[str, Any]:
     params, scope, now = call.params, Scope(call.account, call.region), world.clock.now()
     scaled.check(params)
     target = await targets.find(world, call)
-    variant = await scaled.look(world, scope, params["ResourceId"])
 
     def changed(before: dict[str, Any]) -> dict[str, Any]:
         spec = before | params
@@ -74,7 +73,7 @@ async def put_scheduled_action(world: World, call: Call) -> dict[str, Any]:
         if "Schedule" not in spec or not spec.get("ScalableTargetAction"):
             raise ValidationError("Schedule and ScalableTargetAction must be specified for a new scheduled action.")
         bounds = {member: target.spec[member] for member in _BOUNDS} | spec["ScalableTargetAction"]
-        targets.check_bounds(bounds["MinCapacity"], bounds["MaxCapacity"], variant.least if variant else 1)
+        targets.check_bounds(bounds["MinCapacity"], bounds["MaxCapacity"])
         if spec.get("EndTime", spec["_since"]) < spec["_since"]:
             raise ValidationError("EndTime must be later than StartTime and than now.")
         if _when(spec)(spec["_since"] - 1e-3) is None:

@@ -23,7 +23,7 @@ _RUNNING = {
 
 
 class ScalableTarget(Resource):
-    """Whenever its bounds change, the capacity is brought within them."""
+    """Whenever its bounds change, the capacity is brought within them. Where there may be none, who is idle falls asleep."""
 
     noun = "ScalableTarget"
 
@@ -42,9 +42,23 @@ class ScalableTarget(Resource):
         elif variant.desired > spec["MaxCapacity"]:
             cause, count = f"maximum capacity was set to {spec['MaxCapacity']}", spec["MaxCapacity"]
         else:
-            return None
+            left = await self._awake_for(record, variant)
+            if left is None or left > 0:
+                return left
+            cause, count = f"nobody has asked for {self.world.settings.serverless_idle_seconds:g} seconds", 0
         await begin(self.world, record, variant.desired, count, cause)
         return _AGAIN
+
+    async def _awake_for(self, record: Record, variant: scaled.Variant) -> float | None:
+        """Seconds until a variant that can be woken goes to sleep, if nobody asks; None: it does not."""
+        suspended = record.spec["SuspendedState"]["DynamicScalingInSuspended"]
+        if record.spec["MinCapacity"] or not variant.wakes or suspended:
+            return None
+        idle, now = self.world.settings.serverless_idle_seconds, self.world.clock.now()
+        if not variant.desired:
+            return idle / 10  # until somebody has woken it
+        asked = await scaled.last_asked(self.world, record, now - idle)
+        return max(asked, variant.changed) + idle - now
 
 
 async def find(world: World, call: Call) -> Record:
@@ -69,7 +83,7 @@ async def register_scalable_target(world: World, call: Call) -> dict[str, Any]:
         for member in ("MinCapacity", "MaxCapacity"):
             if member not in spec:
                 raise ValidationError(f"{member} must be specified when a scalable target is registered.")
-        check_bounds(spec["MinCapacity"], spec["MaxCapacity"], variant.least)
+        check_bounds(spec["MinCapacity"], spec["MaxCapacity"])
         suspended = before.get("SuspendedState", _RUNNING) | params.get("SuspendedState", {})
         role = f"arn:aws:iam::{scope.account}:role/aws-service-role/sagemaker.application-autoscaling.amazonaws.com/"
         named = {"RoleARN": f"{role}AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"}
@@ -81,12 +95,10 @@ async def register_scalable_target(world: World, call: Call) -> dict[str, Any]:
     return {"ScalableTargetARN": record.arn}
 
 
-def check_bounds(least: int, most: int, possible: int) -> None:
-    """Raises ValidationError. `possible`: how few instances there can be."""
-    if least < possible:
-        raise ValidationError(
-            f"MinCapacity must be {possible} or more: only asynchronous endpoints can have no instances."
-        )
+def check_bounds(least: int, most: int) -> None:
+    """Raises ValidationError."""
+    if least < 0:
+        raise ValidationError("MinCapacity must be 0 or more.")
     if most < least:
         raise ValidationError("Maximum capacity cannot be less than minimum capacity.")
 

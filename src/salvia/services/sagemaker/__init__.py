@@ -2,7 +2,7 @@
 
 from salvia.resources.service import Service
 from salvia.resources.tags import add_tags, delete_tags, list_tags
-from salvia.services.sagemaker.hosting.capacities import update_endpoint_weights_and_capacities
+from salvia.services.sagemaker.hosting.capacities import update_endpoint_weights_and_capacities, wake
 from salvia.services.sagemaker.hosting.config import EndpointConfig
 from salvia.services.sagemaker.hosting.endpoint import Endpoint
 from salvia.services.sagemaker.hosting.model import Model
@@ -15,6 +15,8 @@ from salvia.services.sagemaker.training.job import TrainingJob
 from salvia.services.sagemaker.transform.job import TransformJob
 from salvia.services.sagemaker.tuning.job import HyperParameterTuningJob
 from salvia.services.sagemaker.tuning.listing import list_trials
+
+__all__ = ["SERVICE", "wake"]
 
 SERVICE = Service(
     "sagemaker",

@@ -6,6 +6,7 @@ waits for one, as long as the container itself might have taken.
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from salvia.base.call import Call
@@ -200,11 +201,21 @@ def _woken(world: World, route: Route, variant: Variant) -> Instance | None:
     return variant.pick()
 
 
+async def _rouse(world: World, route: Route, variant: Variant) -> None:
+    """Have the control loop look at the endpoint, and a variant that sleeps wake up."""
+    if not variant.asleep:
+        nudge(world, route)
+    elif world.fleet.may_nudge(route.key, _NUDGE):
+        with suppress(AwsError):  # the endpoint is being changed: the next call may be luckier
+            await world.parts["wake_variant"](route.key, variant.name)
+
+
 async def _another(world: World, call: Call, route: Route, variant: Variant, began: float) -> tuple[Route, Variant]:
     """Wait for an instance of the variant, or of whatever variant there is after a change. Raises Unavailable."""
-    until = began + world.settings.invocation_seconds
+    until, waits = began + world.settings.invocation_seconds, bool(call.params.get("TargetVariant"))
     while time.perf_counter() < until:
-        nudge(world, route)
+        waits |= variant.asleep  # whoever wakes it waits for it
+        await _rouse(world, route, variant)
         await world.fleet.change(_NUDGE)
         found = await world.fleet.find(route.key, world.settings.route_seconds)
         if found is None:
@@ -212,8 +223,9 @@ async def _another(world: World, call: Call, route: Route, variant: Variant, beg
         route = found
         if variant.many_models:
             return route, _chosen(route, call)
-        same = [one for one in route.variants if one.name == variant.name and one.instances]
-        other = same or [one for one in route.variants if one.instances and not call.params.get("TargetVariant")]
+        same = [one for one in route.variants if one.name == variant.name]
+        variant = next(iter(same), variant)
+        other = [one for one in same if one.instances] or [one for one in route.variants if one.instances and not waits]
         if other:
             return route, other[0]
     raise errors.Unavailable(

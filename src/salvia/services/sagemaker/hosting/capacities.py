@@ -1,16 +1,22 @@
-"""UpdateEndpointWeightsAndCapacities: how much of the traffic a variant gets, and how many instances it has."""
+"""UpdateEndpointWeightsAndCapacities: how much of the traffic a variant gets, and how many instances it has.
+
+A variant can have none. What is asked of an asynchronous endpoint waits; any other variant is woken by the next request.
+"""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from salvia.base.call import Call, Reply
+from salvia.base.call import Call, Caller, Reply
 from salvia.base.errors import ValidationError
 from salvia.ports.table import Record
+from salvia.resources.fleet import Key
 from salvia.resources.world import World
 from salvia.services.sagemaker.hosting import plan as plans
 
 if TYPE_CHECKING:
     from salvia.services.sagemaker.hosting.endpoint import Endpoint
+
+_ROLE = "AWSServiceRoleForAmazonSageMakerEndpoints"
 
 
 async def update_endpoint_weights_and_capacities(world: World, call: Call) -> Mapping[str, Any] | Reply:
@@ -25,7 +31,7 @@ async def update_endpoint_weights_and_capacities(world: World, call: Call) -> Ma
             name = one["VariantName"]
             if name not in variants:
                 raise ValidationError(f'The variant {name} is not found in the endpoint "{record.arn}".')
-            _check(one, variants[name], least=0 if live["config"].get("AsyncInferenceConfig") else 1)
+            _check(one, variants[name])
             kept = asked.setdefault(name, {})
             if "DesiredWeight" in one:
                 kept["weight"] = one["DesiredWeight"]
@@ -39,8 +45,26 @@ async def update_endpoint_weights_and_capacities(world: World, call: Call) -> Ma
     return await kind.wish(call, changed)
 
 
-def _check(one: Mapping[str, Any], variant: plans.Variant, least: int) -> None:
-    """`least`: requests to an asynchronous endpoint wait for as long as it has no instance."""
+async def wake(world: World, endpoint: Key, variant: str) -> None:
+    """A request has come for a variant without instances: it gets one. Raises AwsError when it cannot, or has some."""
+    kind = cast("Endpoint", world.kinds["Endpoint"])
+    account, region, key = endpoint
+
+    async def woken(record: Record) -> None:
+        live = record.status["_plan"]
+        asleep = [one for one in plans.variants_of(live) if one.name == variant and plans.is_asleep(record, live, one)]
+        if not asleep:
+            raise ValidationError(f"Variant {variant} is awake.")  # somebody else was faster
+        kind.check_idle(record)
+        asked = record.spec.setdefault("_capacities", {}).setdefault(str(live["generation"]), {})
+        asked.setdefault(variant, {})["count"] = 1
+        record.spec["_changes"] = record.spec.get("_changes", 0) + 1
+
+    caller = Caller(account, f"arn:aws:sts::{account}:assumed-role/{_ROLE}/Wake", "")
+    await kind.wish(Call("sagemaker", "UpdateEndpoint", {"EndpointName": key}, caller, region), woken)
+
+
+def _check(one: Mapping[str, Any], variant: plans.Variant) -> None:
     if one.get("ServerlessUpdateConfig"):
         raise ValidationError(
             "ServerlessUpdateConfig is not supported: update the endpoint with another configuration."
@@ -49,5 +73,7 @@ def _check(one: Mapping[str, Any], variant: plans.Variant, least: int) -> None:
         return
     if variant.serverless:
         raise ValidationError(f"Variant {variant.name} is serverless: it has no DesiredInstanceCount.")
-    if one["DesiredInstanceCount"] < least:
-        raise ValidationError(f"Variant {variant.name}: DesiredInstanceCount must be {least} or more.")
+    if not one["DesiredInstanceCount"] and variant.many_models:
+        raise ValidationError(
+            f"Variant {variant.name}: DesiredInstanceCount must be 1 or more: its models come and go."
+        )

@@ -96,6 +96,12 @@ def count_of(endpoint: Record, plan: Mapping[str, Any], variant: Variant) -> int
     return int(_capacity(endpoint, plan, variant).get("count", variant.config["InitialInstanceCount"]))
 
 
+def is_asleep(endpoint: Record, plan: Mapping[str, Any], variant: Variant) -> bool:
+    """Whether it has no instance until somebody asks; what waits in an asynchronous endpoint's queue does not ask."""
+    asked = not plan["config"].get("AsyncInferenceConfig") and not variant.many_models
+    return asked and not count_of(endpoint, plan, variant)
+
+
 def weight_of(endpoint: Record, plan: Mapping[str, Any], variant: Variant) -> float:
     return float(_capacity(endpoint, plan, variant).get("weight", variant.config["InitialVariantWeight"]))
 

@@ -60,6 +60,7 @@ def _variants(endpoint: Record, plan: Mapping[str, Any], fleet: Fleet, share: fl
                 many_models=variant.many_models,
                 models=models.get(variant.name, {}),
                 serverless=variant.serverless["MaxConcurrency"] if variant.serverless else 0,
+                asleep=plans.is_asleep(endpoint, plan, variant),
                 by_chance=(variant.config.get("RoutingConfig") or {}).get("RoutingStrategy") == "RANDOM",
             ),
             variant.shadow,
