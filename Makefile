@@ -32,7 +32,7 @@ test: check                    ## everything that takes less than a few minutes
 	.venv/bin/pytest -m "not slow"
 
 test-slow: setup               ## unmodified clients, kill -9, fuzzing: starts servers, takes its time
-	.venv/bin/pytest -m slow
+	.venv/bin/pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder
 
 format: setup
 	.venv/bin/ruff format .
