@@ -53,6 +53,7 @@ from salvia.wire.certificates import Authority
 from salvia.wire.listener import Listener
 from salvia.wire.proxy import Rules
 from salvia.wire.server import Wire
+from salvia.wire.signing import AuthoritySigning
 from salvia.wire.tunnel import Upstream, is_loopback
 
 SERVICES: tuple[Service, ...] = (
@@ -133,6 +134,7 @@ class Server:
             "metric_data": self.metrics,
             "surrogate": self.surrogate,
             "posting": self.posting,
+            "signing": AuthoritySigning(self.authority),
             "publish": partial(sns.publish, self.world),
             "access_keys": self.credentials,
             "assumed_caller": assumed_caller,

@@ -1,15 +1,21 @@
-"""The unmodified boto3 and a subscriber over HTTP: what alarms and asynchronous endpoints tell topics arrives."""
+"""The unmodified boto3 and a subscriber over HTTP: what alarms and asynchronous endpoints tell topics arrives, signed."""
 
+import base64
 import json
+import re
+import ssl
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from tests.clients.hosting import BUCKET, ROW, Hosting
 
@@ -83,6 +89,29 @@ def test_what_is_published_arrives(hosting: Hosting, subscriber: Subscriber, top
     with pytest.raises(ClientError, match="Topic does not exist") as refused:
         hosting.sns.publish(TopicArn=f"{topic}x", Message="m")
     assert refused.value.response["Error"]["Code"] == "NotFound"
+
+
+def test_every_message_verifies_as_those_of_aws_do(
+    environment: Mapping[str, str], hosting: Hosting, subscriber: Subscriber, topic: str
+) -> None:
+    """As the usual validators have it: the certificate from AWS's host, over a connection that is trusted."""
+    hosting.sns.set_topic_attributes(TopicArn=topic, AttributeName="SignatureVersion", AttributeValue="2")
+    hosting.sns.publish(TopicArn=topic, Message="second version\nof signatures", Subject="s")
+    second = subscriber.expect("second version")
+    hosting.sns.set_topic_attributes(TopicArn=topic, AttributeName="SignatureVersion", AttributeValue="1")
+    first = subscriber.expect("You have chosen to subscribe")
+    trusted = ssl.create_default_context(cafile=environment["AWS_CA_BUNDLE"])
+    proxy = urllib.request.ProxyHandler({"https": environment["HTTPS_PROXY"]})
+    opener = urllib.request.build_opener(proxy, urllib.request.HTTPSHandler(context=trusted))
+
+    for message, digest in ((first, hashes.SHA1()), (second, hashes.SHA256())):
+        assert re.fullmatch(r"https://sns\.[a-z0-9-]{3,}\.amazonaws\.com/[^/]+\.pem", message["SigningCertURL"])
+        with opener.open(message["SigningCertURL"]) as answer:
+            key = x509.load_pem_x509_certificate(answer.read()).public_key()
+        names = {"Message", "MessageId", "Subject", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"}
+        text = "".join(f"{name}\n{message[name]}\n" for name in sorted(names & message.keys()))
+        assert isinstance(key, rsa.RSAPublicKey)
+        key.verify(base64.b64decode(message["Signature"]), text.encode(), padding.PKCS1v15(), digest)
 
 
 def test_an_alarm_tells_its_topic(hosting: Hosting, subscriber: Subscriber, topic: str) -> None:

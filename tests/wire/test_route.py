@@ -19,6 +19,7 @@ SERVED = (
     "iam",
     "logs",
     "cloudwatch",
+    "sns",
 )
 ROUTER = Router(MODELS, SERVED)
 
@@ -215,6 +216,16 @@ def test_an_unsigned_form_with_a_file_is_a_post_to_a_bucket() -> None:
     route = find("POST", "/b", content_type="multipart/form-data; boundary=x")
 
     assert (names(route), route.labels) == (("s3", "PostObject"), {"Bucket": "b"})
+
+
+def test_the_certificate_of_messages_is_at_the_host_of_sns() -> None:
+    headers = {"host": "sns.eu-west-1.amazonaws.com"}
+    request = Request("GET", "/SimpleNotificationService-0.pem", "", headers)
+
+    route = ROUTER.find(request, read_mark(headers, {}))
+
+    assert names(route) == ("sns", "GetSigningCertificate")
+    assert route.labels == {"Path": "/SimpleNotificationService-0.pem"}
 
 
 @pytest.mark.parametrize(

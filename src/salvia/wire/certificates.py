@@ -8,7 +8,7 @@ import os
 import ssl
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cached_property
 from importlib import import_module
@@ -43,7 +43,7 @@ class Authority:
         self._folder = folder
         self.certificate = folder / "ca.pem"
         self.bundle = folder / "bundle.pem"
-        self._made = _once(folder / "ca-key.pem")
+        self._made = _once(folder / "ca-key.pem", lambda: import_module("salvia.wire.minting").new_authority())
         self._contexts: dict[str, tuple[ssl.SSLContext, float]] = {}
         _replace(self.certificate, self._made[self._made.index(_CERTIFICATE) :])
 
@@ -71,6 +71,10 @@ class Authority:
                 self._contexts.clear()
             self._contexts[host] = context, now + _FRESH_SECONDS
         return context
+
+    def message_key(self) -> bytes:
+        """Key and certificate, PEM, of who signs messages; made when missing."""
+        return _once(self._folder / "messages-key.pem", self._mint.message_key)
 
     def warm(self) -> None:
         """Get ready for the first TLS connection, which would else wait for it. May be called in a thread."""
@@ -102,11 +106,11 @@ class Authority:
         return self.bundle.exists() and path.samefile(self.bundle)
 
 
-def _once(path: Path) -> bytes:
+def _once(path: Path, make: Callable[[], bytes]) -> bytes:
     """The key and certificate kept at `path`; whoever comes first makes them, whole or not at all."""
     if not path.exists():
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".new") as file:
-            file.write(import_module("salvia.wire.minting").new_authority())
+            file.write(make())
             file.flush()
             os.fsync(file.fileno())
             with suppress(FileExistsError):  # another server was first: its authority is ours too

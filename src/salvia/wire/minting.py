@@ -11,7 +11,7 @@ import socket
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 # Beyond these and this machine's own name, the authority cannot speak for anybody.
@@ -28,6 +28,7 @@ PRIVATE_NETWORKS = [
     "fe80::/10",
 ]
 LEAF_DAYS = 365
+SENDER = "sns.amazonaws.com"  # whom AWS's certificates for messages name
 
 _HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 
@@ -49,19 +50,47 @@ class Mint:
         names = [_general_name(host)]
         if isinstance(names[0], x509.IPAddress):  # reached by address, this machine also goes by its names
             names += [x509.DNSName(name) for name in sorted(self.own_names)]
-        certificate = (
-            _builder(LEAF_DAYS)
-            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host[:64])]))
+        leaf = self._issued(host, names, self._leaf_key.public_key())
+        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+        leaf = leaf.not_valid_after(_in_days(LEAF_DAYS)).add_extension(usage, critical=False)
+        certificate = leaf.sign(self._key, hashes.SHA256())
+        return _key_pem(self._leaf_key) + certificate.public_bytes(serialization.Encoding.PEM)
+
+    def message_key(self) -> bytes:
+        """Key and certificate of SENDER, good for as long as the authority's. RSA: the format of messages knows nothing else."""
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        issued = self._issued(SENDER, [x509.DNSName(SENDER)], key.public_key())
+        certificate = issued.not_valid_after(self._issuer.not_valid_after_utc).sign(self._key, hashes.SHA256())
+        return _key_pem(key) + certificate.public_bytes(serialization.Encoding.PEM)
+
+    def _issued(
+        self, name: str, names: list[x509.GeneralName], key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey
+    ) -> x509.CertificateBuilder:
+        return (
+            _builder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])]))
             .issuer_name(self._issuer.subject)
-            .public_key(self._leaf_key.public_key())
+            .public_key(key)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._leaf_key.public_key()), critical=False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
-            .sign(self._key, hashes.SHA256())
         )
-        return _key_pem(self._leaf_key) + certificate.public_bytes(serialization.Encoding.PEM)
+
+
+class MessageKey:
+    """Signs with the key of `made`, key and certificate in PEM."""
+
+    def __init__(self, made: bytes) -> None:
+        key = serialization.load_pem_private_key(made, password=None)
+        assert isinstance(key, rsa.RSAPrivateKey)
+        self._key = key
+        self.certificate = x509.load_pem_x509_certificate(made).public_bytes(serialization.Encoding.PEM)
+
+    def sign(self, text: bytes, digest: str) -> bytes:
+        # SHA-1 is what the format's first version has; whoever minds chooses the second.
+        chosen = {"SHA1": hashes.SHA1(), "SHA256": hashes.SHA256()}[digest]  # noqa: S303
+        return self._key.sign(text, padding.PKCS1v15(), chosen)
 
 
 def new_authority() -> bytes:
@@ -87,7 +116,8 @@ def new_authority() -> bytes:
         decipher_only=False,
     )
     certificate = (
-        _builder(10 * 365)
+        _builder()
+        .not_valid_after(_in_days(10 * 365))
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
@@ -110,15 +140,13 @@ def _permitted_names(issuer: x509.Certificate) -> set[str]:
     return {name.value for name in constraints.permitted_subtrees or () if isinstance(name, x509.DNSName)}
 
 
-def _builder(days: int) -> x509.CertificateBuilder:
+def _builder() -> x509.CertificateBuilder:
     """From yesterday on, because the clocks of a client in a container or a virtual machine may lag."""
-    now = dt.datetime.now(dt.UTC)
-    return (
-        x509.CertificateBuilder()
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=days))
-    )
+    return x509.CertificateBuilder().serial_number(x509.random_serial_number()).not_valid_before(_in_days(-1))
+
+
+def _in_days(days: int) -> dt.datetime:
+    return dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
 
 
 def _general_name(host: str) -> x509.GeneralName:
@@ -135,7 +163,7 @@ def _hostname() -> str:
     return name if _HOST.fullmatch(name) else "localhost"
 
 
-def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def _key_pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
+from typing import Any
 
 from salvia.base.errors import AwsError
 from salvia.model.load import Models
@@ -100,6 +101,9 @@ class Router:
         if request.headers.get("smithy-protocol") == "rpc-v2-cbor":
             return self._cbor(request.path, mark)
         services = self._asked(mark)
+        if mark.place.prefix == "sns" and services and request.method == "GET" and request.path.endswith(".pem"):
+            operation = unmodelled(services[0], "GetSigningCertificate", {"method": "GET"})
+            return Route(services[0], operation, QUERY, {"Path": request.path})
         if mark.signing and not services:
             raise UnknownOperation(f"Salvia serves nothing that is signed for {mark.signing}")
         if self._is_query(request, services):
@@ -220,8 +224,13 @@ class Router:
 
     def _post_object(self, service: ServiceModel, request: Request, mark: Mark) -> Route:
         bucket = self.bucket_path(request, mark).strip("/")
-        operation = OperationModel(service, "PostObject", {"http": {"method": "POST", "responseCode": 204}})
+        operation = unmodelled(service, "PostObject", {"method": "POST", "responseCode": 204})
         return Route(service, operation, REST_XML, {"Bucket": bucket})
+
+
+def unmodelled(service: ServiceModel, name: str, http: dict[str, Any]) -> OperationModel:
+    """One that AWS's model leaves out, and that nobody signs; its parameters are the labels of its route."""
+    return OperationModel(service, name, {"http": http, "authtype": "none", "unmodelled": True})
 
 
 _REST: Mapping[str, WireProtocol] = {"rest-json": REST_JSON, "rest-xml": REST_XML}

@@ -242,7 +242,7 @@ class Wire:
             params = route.protocol.parse(exchange.request, operation)
         except RecursionError:
             raise Malformed("the document is nested too deeply") from None
-        if operation.name == "PostObject":
+        if "unmodelled" in operation.raw:
             return dict(route.labels)
         if operation.input is not None and operation.service.name not in self._raw:
             check(operation.input, params, self._validation_code(operation.service))

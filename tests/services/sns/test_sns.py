@@ -1,6 +1,8 @@
 """Topics, subscriptions, and messages that reach subscribers."""
 
 import asyncio
+import base64
+import re
 import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +17,7 @@ from salvia.ports.posting import NotPostedError
 from salvia.ports.table import Query, Record
 from salvia.services.sns import SERVICE, publish
 from salvia.services.sns.delivery import PAUSE, RETRIES
+from salvia.services.sns.subscriptions import RESTORABLE
 from tests import fakes
 
 ENDPOINT = "http://receiver/path"
@@ -32,9 +35,20 @@ class Receiver:
         return self.status
 
 
+class Ink:
+    """Signs by saying what it was told to."""
+
+    async def sign(self, text: bytes, digest: str) -> bytes:
+        return digest.encode() + b":" + text
+
+    async def certificate(self) -> bytes:
+        return b"a certificate"
+
+
 class Bench:
     def __init__(self, folder: Path) -> None:
         self.world = fakes.world(folder)
+        self.world.parts["signing"] = Ink()
         self.receiver = self.world.parts["posting"] = Receiver()
         self.world.kinds |= {kind.noun: kind(self.world, fakes.MODELS.service("sns")) for kind in SERVICE.kinds}
 
@@ -130,6 +144,111 @@ async def test_the_platform_s_own_message_is_the_same_when_it_is_sent_twice(benc
     assert len(await bench.deliveries()) == 1
 
 
+def signature(message: Mapping[str, Any]) -> str:
+    return base64.b64decode(message["Signature"]).decode()
+
+
+async def test_a_notification_is_signed_over_the_members_that_aws_names(bench: Bench) -> None:
+    topic, _ = await bench.subscribed()
+    attribute = {"kind": {"DataType": "String", "StringValue": "v"}}
+    await bench("Publish", TopicArn=topic, Message="zwei\nZeilen", Subject="s", MessageAttributes=attribute)
+    await bench("Publish", TopicArn=topic, Message="bare")
+    await bench.deliver()
+
+    told = [orjson.loads(text) for _, _, text in bench.receiver.got]
+    first, second = sorted(told, key=lambda message: message["Message"], reverse=True)
+    assert signature(first) == (
+        f"SHA1:Message\nzwei\nZeilen\nMessageId\n{first['MessageId']}\nSubject\ns\n"
+        f"Timestamp\n{first['Timestamp']}\nTopicArn\n{topic}\nType\nNotification\n"
+    )
+    assert "Subject" not in signature(second)
+    assert first["SignatureVersion"] == "1"
+    assert re.fullmatch(
+        r"https://sns\.us-west-2\.amazonaws\.com/SimpleNotificationService-[0-9a-f]{32}\.pem", first["SigningCertURL"]
+    )
+
+
+async def test_a_topic_of_the_second_version_signs_with_sha_256(bench: Bench) -> None:
+    topic, _ = await bench.subscribed()
+    await bench("SetTopicAttributes", TopicArn=topic, AttributeName="SignatureVersion", AttributeValue="2")
+    await bench("Publish", TopicArn=topic, Message="m")
+    await bench.deliver()
+
+    message = orjson.loads(bench.receiver.got[0][2])
+    assert (message["SignatureVersion"], signature(message)[:7]) == ("2", "SHA256:")
+    assert (await bench("GetTopicAttributes", TopicArn=topic))["Attributes"]["SignatureVersion"] == "2"
+
+
+async def test_the_question_whether_to_subscribe_is_signed_too(bench: Bench) -> None:
+    topic = await bench.topic()
+    await bench("Subscribe", TopicArn=topic, Protocol="http", Endpoint=ENDPOINT)
+    await bench.deliver()
+
+    message = orjson.loads(bench.receiver.got[0][2])
+    names = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
+    assert signature(message) == "SHA1:" + "".join(f"{name}\n{message[name]}\n" for name in names)
+
+
+async def test_the_certificate_is_where_the_message_says(bench: Bench) -> None:
+    topic, _ = await bench.subscribed()
+    await bench("Publish", TopicArn=topic, Message="m")
+    await bench.deliver()
+    url = orjson.loads(bench.receiver.got[0][2])["SigningCertURL"]
+    reply = await bench("GetSigningCertificate", ANONYMOUS, Path=urllib.parse.urlsplit(url).path)
+
+    assert reply.body == b"a certificate"
+    with pytest.raises(AwsError) as refused:
+        await bench("GetSigningCertificate", ANONYMOUS, Path="/SimpleNotificationService-0.pem")
+    assert refused.value.http_status == 404
+
+
+async def test_who_leaves_by_the_message_s_address_is_told_and_can_come_back(bench: Bench) -> None:
+    topic, subscription = await bench.subscribed()
+    for _ in range(2):  # the first answer was lost
+        await bench("Unsubscribe", ANONYMOUS, SubscriptionArn=subscription)
+    await bench("Publish", TopicArn=topic, Message="missed")
+    await bench.deliver()
+    told = [orjson.loads(text) for _, _, text in bench.receiver.got]
+    gone = (await bench("ListSubscriptions"))["Subscriptions"]
+    counted = (await bench("GetTopicAttributes", TopicArn=topic))["Attributes"]
+    arguments = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(told[-1]["SubscribeURL"]).query))
+    again = await bench("ConfirmSubscription", ANONYMOUS, TopicArn=topic, Token=arguments["Token"])
+    await bench("Publish", TopicArn=topic, Message="back")
+    await bench.deliver()
+
+    assert [message["Type"] for message in told] == ["UnsubscribeConfirmation"] * 2
+    assert f"deactivate subscription {subscription}" in told[0]["Message"]
+    assert signature(told[0]).startswith("SHA1:Message\n")
+    assert [one["SubscriptionArn"] for one in gone] == ["Deleted"]
+    assert (counted["SubscriptionsDeleted"], counted["SubscriptionsPending"]) == ("1", "0")
+    assert again["SubscriptionArn"] == subscription
+    assert orjson.loads(bench.receiver.got[-1][2])["Message"] == "back"
+
+
+async def test_one_that_was_left_three_days_ago_is_gone_for_good(bench: Bench) -> None:
+    _, subscription = await bench.subscribed()
+    await bench("Unsubscribe", ANONYMOUS, SubscriptionArn=subscription)
+    record = await bench.world.table.find(subscription)
+    assert record is not None
+    waits = await bench.world.kinds["Subscription"].reconcile(record)
+    bench.world.clock.advance(RESTORABLE)  # type: ignore[attr-defined]
+    await bench.world.kinds["Subscription"].reconcile(record)
+
+    assert waits == RESTORABLE
+    assert record.due is not None
+    assert (await bench("ListSubscriptions"))["Subscriptions"] == []
+
+
+async def test_one_that_subscribes_again_after_leaving_is_asked_like_a_new_one(bench: Bench) -> None:
+    topic, subscription = await bench.subscribed()
+    await bench("Unsubscribe", ANONYMOUS, SubscriptionArn=subscription)
+    answer = await bench("Subscribe", TopicArn=topic, Protocol="http", Endpoint=ENDPOINT)
+
+    assert answer == {"SubscriptionArn": "pending confirmation"}
+    (one,) = (await bench("ListSubscriptions"))["Subscriptions"]
+    assert one["SubscriptionArn"] == "PendingConfirmation"
+
+
 async def test_raw_delivery_and_texts_by_protocol(bench: Bench) -> None:
     topic, subscription = await bench.subscribed(RawMessageDelivery="true")
     text = orjson.dumps({"default": "d", "http": "h"}).decode()
@@ -147,7 +266,7 @@ async def test_topics_and_subscriptions_are_listed_and_end(bench: Bench) -> None
     listed = await bench("ListSubscriptionsByTopic", TopicArn=topic)
     everything = await bench("ListSubscriptions")
     counted = (await bench("GetTopicAttributes", TopicArn=topic))["Attributes"]
-    await bench("Unsubscribe", ANONYMOUS, SubscriptionArn=subscription)
+    await bench("Unsubscribe", SubscriptionArn=subscription)
     after = await bench("ListSubscriptions")
     topics = await bench("ListTopics")
     await bench("DeleteTopic", TopicArn=topic)
@@ -191,6 +310,7 @@ async def test_attributes_and_tags_of_a_topic(bench: Bench) -> None:
     [
         ("CreateTopic", {"Name": "a b"}, "Topic Name"),
         ("CreateTopic", {"Name": "a", "Attributes": {"FifoTopic": "true"}}, "FifoTopic is not supported"),
+        ("CreateTopic", {"Name": "a", "Attributes": {"SignatureVersion": "3"}}, "must be 1 or 2"),
         ("Subscribe", {"Protocol": "sqs", "Endpoint": "arn:aws:sqs:us-west-2:0:q"}, "http and https are"),
         ("Subscribe", {"Protocol": "https", "Endpoint": "http://a/"}, "must match"),
         ("Subscribe", {"Protocol": "http", "Endpoint": "http://user:secret@a/"}, "must match"),

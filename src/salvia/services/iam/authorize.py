@@ -24,7 +24,8 @@ _QUERY_STYLE = frozenset(
     {"s3", "sts", "iam", "cloudwatch", "sns"}
 )  # "AccessDenied" with 403; the rest: "AccessDeniedException"
 
-_BY_TOKEN = frozenset({"ConfirmSubscription", "Unsubscribe"})  # who names the token or the subscription got a message
+# Who names the token or the subscription got a message; what messages are signed with is for everybody to see.
+_BY_TOKEN = frozenset({"ConfirmSubscription", "Unsubscribe", "GetSigningCertificate"})
 
 
 def authorizer(world: World) -> Callable[[Call], Awaitable[None]]:

@@ -4,6 +4,7 @@ from salvia.resources.service import Service
 from salvia.services.sns import subscriptions, topics
 from salvia.services.sns.delivery import Delivery
 from salvia.services.sns.publishing import publish, publish_message
+from salvia.services.sns.signing import get_signing_certificate
 
 __all__ = ["SERVICE", "publish"]
 
@@ -24,6 +25,7 @@ SERVICE = Service(
         "GetSubscriptionAttributes": subscriptions.get_subscription_attributes,
         "SetSubscriptionAttributes": subscriptions.set_subscription_attributes,
         "Publish": publish_message,
+        "GetSigningCertificate": get_signing_certificate,
         "TagResource": topics.tag_resource,
         "UntagResource": topics.untag_resource,
         "ListTagsForResource": topics.list_tags,

@@ -19,6 +19,7 @@ from salvia.ports.posting import NotPostedError
 from salvia.ports.table import Record
 from salvia.resources.kind import Resource
 from salvia.resources.world import World
+from salvia.services.sns.signing import signed
 
 RETRIES = 3
 PAUSE = 20.0  # seconds between tries
@@ -65,28 +66,46 @@ class Delivery(Resource):
         return 200 <= status < 300 or (status in _NOT_AGAIN and status != 429)
 
 
-async def send_message(world: World, subscription: Record, message: Mapping[str, Any]) -> None:
+async def send_message(world: World, topic: Record, subscription: Record, message: Mapping[str, Any]) -> None:
     """`message`: MessageId, Message, and Subject and MessageAttributes where there are any."""
-    raw = subscription.spec["Attributes"].get("RawMessageDelivery", "false").lower() == "true"
+    headers = {"x-amz-sns-subscription-arn": subscription.arn}
+    if subscription.spec["Attributes"].get("RawMessageDelivery", "false").lower() == "true":
+        headers["x-amz-sns-rawdelivery"] = "true"
+        await _send(world, subscription, "Notification", message["MessageId"], message["Message"], headers)
+        return
     leave = _address(world, Action="Unsubscribe", SubscriptionArn=subscription.arn)
-    envelope = {"Type": "Notification", "TopicArn": subscription.owner, **message, "UnsubscribeURL": leave}
-    body = message["Message"] if raw else _text(world, envelope)
-    more = {"x-amz-sns-subscription-arn": subscription.arn} | ({"x-amz-sns-rawdelivery": "true"} if raw else {})
-    await _send(world, subscription, "Notification", message["MessageId"], body, more)
+    await _send_signed(
+        world, topic, subscription, {"Type": "Notification", **message, "UnsubscribeURL": leave}, headers
+    )
 
 
-async def send_confirmation(world: World, subscription: Record) -> None:
-    token, topic_arn, name = subscription.spec["token"], subscription.owner, request_id()
+async def send_confirmation(world: World, topic: Record, subscription: Record) -> None:
+    text = (
+        f"You have chosen to subscribe to the topic {topic.arn}.\n"
+        "To confirm the subscription, visit the SubscribeURL included in this message."
+    )
+    await _send_question(world, topic, subscription, "SubscriptionConfirmation", text)
+
+
+async def send_farewell(world: World, topic: Record, subscription: Record) -> None:
+    """Who has left by a message's UnsubscribeURL can take it back."""
+    text = (
+        f"You have chosen to deactivate subscription {subscription.arn}.\n"
+        "To cancel this operation and restore the subscription, visit the SubscribeURL included in this message."
+    )
+    await _send_question(world, topic, subscription, "UnsubscribeConfirmation", text)
+
+
+async def _send_question(world: World, topic: Record, subscription: Record, kind: str, text: str) -> None:
+    token = subscription.spec["token"]
     envelope = {
-        "Type": "SubscriptionConfirmation",
-        "MessageId": name,
+        "Type": kind,
+        "MessageId": request_id(),
         "Token": token,
-        "TopicArn": topic_arn,
-        "Message": f"You have chosen to subscribe to the topic {topic_arn}.\n"
-        "To confirm the subscription, visit the SubscribeURL included in this message.",
-        "SubscribeURL": _address(world, Action="ConfirmSubscription", TopicArn=topic_arn, Token=token),
+        "Message": text,
+        "SubscribeURL": _address(world, Action="ConfirmSubscription", TopicArn=topic.arn, Token=token),
     }
-    await _send(world, subscription, "SubscriptionConfirmation", name, _text(world, envelope), {})
+    await _send_signed(world, topic, subscription, envelope, {})
 
 
 def _address(world: World, **arguments: str) -> str:
@@ -94,9 +113,13 @@ def _address(world: World, **arguments: str) -> str:
     return f"{world.parts['endpoint_url']}/?{query}"
 
 
-def _text(world: World, envelope: Mapping[str, Any]) -> str:
+async def _send_signed(
+    world: World, topic: Record, subscription: Record, envelope: Mapping[str, Any], headers: Mapping[str, str]
+) -> None:
     moment = datetime.fromtimestamp(world.clock.now(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return orjson.dumps({**envelope, "Timestamp": moment}, option=orjson.OPT_INDENT_2).decode()
+    whole = await signed(world, topic, {"TopicArn": topic.arn, **envelope, "Timestamp": moment})
+    body = orjson.dumps(whole, option=orjson.OPT_INDENT_2).decode()
+    await _send(world, subscription, envelope["Type"], envelope["MessageId"], body, headers)
 
 
 async def _send(world: World, subscription: Record, kind: str, name: str, body: str, more: Mapping[str, str]) -> None:

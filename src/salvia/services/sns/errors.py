@@ -19,3 +19,8 @@ class TooManyTags(AwsError):
 class TagTargetMissing(AwsError):
     code = "ResourceNotFound"
     http_status = 404
+
+
+class CertificateMissing(AwsError):
+    code = "NotFound"
+    http_status = 404

@@ -65,7 +65,7 @@ async def publish(
             message["Message"] = texts.get(subscription.spec["Protocol"], texts["default"])
             if attributes:
                 message["MessageAttributes"] = dict(attributes)
-            await send_message(world, subscription, message)
+            await send_message(world, topic, subscription, message)
 
 
 def _texts(params: Mapping[str, Any]) -> Mapping[str, str]:

@@ -3,6 +3,8 @@
 import secrets
 import urllib.parse
 import uuid
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from salvia.base.call import Call
@@ -11,28 +13,40 @@ from salvia.ports.table import Record
 from salvia.resources.kind import Resource
 from salvia.resources.world import World
 from salvia.services.sns import topics
-from salvia.services.sns.delivery import send_confirmation
+from salvia.services.sns.delivery import send_confirmation, send_farewell
 from salvia.services.sns.errors import InvalidParameter, TopicMissing
 from salvia.services.sns.listing import page
 
 PENDING = "PendingConfirmation"
+LEFT = "Deleted"
+RESTORABLE = 3 * 86_400.0  # seconds after it was left
 _PROTOCOLS = ("http", "https")
 _SETTABLE = frozenset({"RawMessageDelivery"})
 
 
 class Subscription(Resource):
-    """`spec["confirmed"]` says whether messages go there; `spec["token"]` is what confirms it."""
+    """`spec["confirmed"]` says whether messages go there; `spec["token"]` is what confirms it; `spec["left"]` when it was left."""
 
     noun = "Subscription"
 
     def view(self, record: Record) -> dict[str, Any]:
         return {
-            "SubscriptionArn": record.arn if record.spec["confirmed"] else PENDING,
+            "SubscriptionArn": record.arn if record.spec["confirmed"] else LEFT if topics.has_left(record) else PENDING,
             "Owner": record.account,
             "Protocol": record.spec["Protocol"],
             "Endpoint": record.spec["Endpoint"],
             "TopicArn": record.owner,
         }
+
+    async def reconcile(self, record: Record) -> float | None:
+        """One that has been left for long cannot be restored any more."""
+        if not topics.has_left(record):
+            return None
+        left = record.spec["left"] + RESTORABLE - self.world.clock.now()
+        if left > 0:
+            return float(left)
+        await self.world.table.delete(record)
+        return None
 
 
 async def subscribe(world: World, call: Call) -> dict[str, Any]:
@@ -45,8 +59,10 @@ async def subscribe(world: World, call: Call) -> dict[str, Any]:
         _check_attribute(name, value)
     known = next((one for one in await topics.subscriptions_of(world, topic) if one.spec["Endpoint"] == endpoint), None)
     subscription = known or await _made(world, topic, params["Protocol"], endpoint, attributes)
+    if topics.has_left(subscription):
+        subscription = await _changed(world, subscription.arn, _wait)
     if not subscription.spec["confirmed"]:
-        await send_confirmation(world, subscription)
+        await send_confirmation(world, topic, subscription)
     shown = subscription.spec["confirmed"] or params.get("ReturnSubscriptionArn")
     return {"SubscriptionArn": subscription.arn if shown else "pending confirmation"}
 
@@ -57,16 +73,21 @@ async def confirm_subscription(world: World, call: Call) -> dict[str, Any]:
     token = call.params["Token"]
     for one in await topics.subscriptions_of(world, topic):
         if secrets.compare_digest(one.spec["token"].encode(), token.encode()):
-            await _changed(world, one.arn, {"confirmed": True})
+            await _changed(world, one.arn, _confirm)
             return {"SubscriptionArn": one.arn}
     raise InvalidParameter("Invalid parameter: Token")
 
 
 async def unsubscribe(world: World, call: Call) -> dict[str, Any]:
-    """Every message names the address for it, so that who gets messages can end them."""
+    """Every message names the address for it, so that who gets messages can end them, and is told how to take that back."""
     record = await world.table.find(call.params["SubscriptionArn"])
-    if record is not None and record.kind == Subscription.noun and call.account in {"", record.account}:
+    if record is None or record.kind != Subscription.noun or call.account not in {"", record.account}:
+        return {}
+    if call.account:
         await world.table.delete(record)
+    elif record.spec["confirmed"] or topics.has_left(record):
+        left = await _changed(world, record.arn, partial(_leave, now=world.clock.now()))
+        await send_farewell(world, await topics.find(world, record.owner), left)
     return {}
 
 
@@ -98,7 +119,11 @@ async def set_subscription_attributes(world: World, call: Call) -> dict[str, Any
     record = await _found(world, call)
     name, value = call.params["AttributeName"], call.params.get("AttributeValue", "")
     _check_attribute(name, value)
-    await _changed(world, record.arn, {"Attributes": record.spec["Attributes"] | {name: value}})
+
+    def change(changed: Record) -> None:
+        changed.spec["Attributes"][name] = value
+
+    await _changed(world, record.arn, change)
     return {}
 
 
@@ -153,11 +178,26 @@ async def _found(world: World, call: Call) -> Record:
     return record
 
 
-async def _changed(world: World, arn: str, change: dict[str, Any]) -> None:
+def _leave(record: Record, now: float) -> None:
+    if not topics.has_left(record):
+        record.spec |= {"confirmed": False, "left": now, "token": secrets.token_hex(64)}
+        record.due = now + RESTORABLE
+
+
+def _confirm(record: Record) -> None:
+    record.spec["confirmed"] = True
+    record.spec.pop("left", None)
+
+
+def _wait(record: Record) -> None:
+    record.spec.pop("left", None)
+
+
+async def _changed(world: World, arn: str, change: Callable[[Record], None]) -> Record:
     while True:
         record = await world.table.find(arn)
         if record is None:
             raise AwsError("Subscription does not exist", code="NotFound", http_status=404)
-        record.spec |= change
+        change(record)
         if await world.table.save_wish(record):
-            return
+            return record

@@ -14,9 +14,10 @@ from salvia.resources.tags import added, pairs, removed, retagged
 from salvia.resources.world import World
 from salvia.services.sns.errors import InvalidParameter, TagTargetMissing, TooManyTags, TopicMissing
 from salvia.services.sns.listing import page
+from salvia.services.sns.signing import DIGESTS
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,256}")
-_SETTABLE = frozenset({"DisplayName"})
+_SETTABLE = frozenset({"DisplayName", "SignatureVersion"})
 DELIVERY = {
     "http": {
         "defaultHealthyRetryPolicy": {
@@ -57,8 +58,8 @@ async def create_topic(world: World, call: Call) -> dict[str, Any]:
     name, attributes = params["Name"], dict(params.get("Attributes", {}))
     if not _NAME.fullmatch(name):
         raise InvalidParameter("Invalid parameter: Topic Name")
-    for attribute in attributes:
-        _check_attribute(attribute)
+    for attribute, value in attributes.items():
+        _check_attribute(attribute, value)
     if params.get("DataProtectionPolicy"):
         raise InvalidParameter("Invalid parameter: DataProtectionPolicy is not supported here")
     record = Record(
@@ -100,24 +101,26 @@ async def list_topics(world: World, call: Call) -> dict[str, Any]:
 
 async def get_topic_attributes(world: World, call: Call) -> dict[str, Any]:
     topic = await find(world, call.params["TopicArn"], call.account)
-    confirmed = [one.spec["confirmed"] for one in await subscriptions_of(world, topic)]
+    subscriptions = await subscriptions_of(world, topic)
+    confirmed = [one.spec["confirmed"] for one in subscriptions if not has_left(one)]
     facts = {
         "TopicArn": topic.arn,
         "Owner": topic.account,
         "DisplayName": "",
         "SubscriptionsConfirmed": str(confirmed.count(True)),
         "SubscriptionsPending": str(confirmed.count(False)),
-        "SubscriptionsDeleted": "0",
+        "SubscriptionsDeleted": str(sum(has_left(one) for one in subscriptions)),
         "EffectiveDeliveryPolicy": orjson.dumps(DELIVERY).decode(),
     }
     return {"Attributes": facts | topic.spec["Attributes"]}
 
 
 async def set_topic_attributes(world: World, call: Call) -> dict[str, Any]:
-    _check_attribute(call.params["AttributeName"])
+    name, value = call.params["AttributeName"], call.params.get("AttributeValue", "")
+    _check_attribute(name, value)
     while True:
         topic = await find(world, call.params["TopicArn"], call.account)
-        topic.spec["Attributes"][call.params["AttributeName"]] = call.params.get("AttributeValue", "")
+        topic.spec["Attributes"][name] = value
         if await world.table.save_wish(topic):
             return {}
 
@@ -125,6 +128,11 @@ async def set_topic_attributes(world: World, call: Call) -> dict[str, Any]:
 async def subscriptions_of(world: World, topic: Record) -> list[Record]:
     query = Query("Subscription", topic.account, topic.region, owner=topic.arn, sort="key")
     return [record async for record in every(world.table, query)]
+
+
+def has_left(subscription: Record) -> bool:
+    """By an UnsubscribeURL: it is kept for a while, to be restored."""
+    return "left" in subscription.spec
 
 
 async def list_tags(world: World, call: Call) -> dict[str, Any]:
@@ -141,9 +149,11 @@ async def untag_resource(world: World, call: Call) -> dict[str, Any]:
     return {}
 
 
-def _check_attribute(name: str) -> None:
+def _check_attribute(name: str, value: str) -> None:
     if name not in _SETTABLE:
         raise InvalidParameter(f"Invalid parameter: AttributeName {name} is not supported here")
+    if name == "SignatureVersion" and value not in DIGESTS:
+        raise InvalidParameter(f"Invalid parameter: Attributes Reason: SignatureVersion must be 1 or 2, not [{value}]")
 
 
 async def _tagged(world: World, call: Call) -> Record:
