@@ -11,7 +11,7 @@ import pytest
 
 from salvia.adapters.serving.framed import FramedRun
 from salvia.adapters.serving.runs import DialledServing
-from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError
+from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError, UnsendableError
 from salvia_container.serving import frames
 from tests.fakes import FakeCompute
 
@@ -137,7 +137,7 @@ class ServingContract:
             await self.ask(serving, bytes(100_000))
 
     async def test_a_header_cannot_smuggle_another(self, serving: DialledServing) -> None:
-        with pytest.raises(ValueError, match="line break"):
+        with pytest.raises(UnsendableError, match="line break"):
             await self.ask(serving, b"", {"x-a": "1\nx-do: die"})
 
     async def test_ping_is_what_the_container_says(self, serving: DialledServing) -> None:

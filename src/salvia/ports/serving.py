@@ -38,12 +38,16 @@ class NoAnswerError(ConnectionError):
         self.sent = sent
 
 
+class UnsendableError(Exception):
+    """What the asker gave cannot be sent: a line break in a header, more than 64 KiB of headers. Nothing was sent."""
+
+
 class Serving(Protocol):
     """Asks runs. Use it from one event loop; requests to one run may be in flight at once, in any number.
 
-    `ask` raises NoAnswerError, TimeoutError after `seconds` without the beginning of an answer, and ValueError for headers
-    that cannot be sent (a line break in one, more than 64 KiB of them). Reading a body that comes in pieces raises
-    NoAnswerError where it breaks off; a reader that wants no more calls `aclose` on it, if it has that.
+    `ask` raises NoAnswerError, UnsendableError, and TimeoutError after `seconds` without the beginning of an answer. Reading a
+    body that comes in pieces raises NoAnswerError where it breaks off; a reader that wants no more calls `aclose` on it, if it
+    has that.
     """
 
     async def ask(self, run: str, request: ModelRequest, *, seconds: float, streams: bool = False) -> ModelAnswer: ...

@@ -11,7 +11,7 @@ from botocore.eventstream import EventStreamBuffer
 
 from salvia.base.errors import AwsError
 from salvia.ports.metrics import MetricKey, Observation
-from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError
+from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError, UnsendableError
 from salvia.resources.fleet import Route, Variant
 from salvia.services.sagemaker import wake
 from salvia.services.sagemaker_runtime.invoke import invoke_endpoint
@@ -49,6 +49,28 @@ async def test_the_container_gets_body_and_headers_as_they_came_and_so_does_the_
         "x-amzn-sagemaker-session-id": "s",
     }
     assert reply == {"Body": b"1,2", "ContentType": "text/csv", "InvokedProductionVariant": "A"}
+
+
+@pytest.mark.parametrize(
+    ("mistake", "seen"),
+    [
+        (UnsendableError("a header has a line break in it"), AwsError),  # the client's
+        (ValueError("not enough values to unpack"), ValueError),  # our own: the wire says that the server failed
+    ],
+)
+async def test_only_what_the_client_gave_is_the_clients_fault(
+    bench: Bench, mistake: Exception, seen: type[Exception]
+) -> None:
+    await bench.in_service()
+
+    def fail(_: ModelRequest) -> ModelAnswer:
+        raise mistake
+
+    bench.serving.handlers[bench.running[0]] = fail
+
+    with pytest.raises(seen) as raised:
+        await invoke_endpoint(bench.world, bench.asked())
+    assert str(mistake) in str(raised.value)
 
 
 async def test_requests_are_split_by_weight_and_sent_where_they_are_aimed(bench: Bench) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from salvia.adapters.serving.pieces import LONGEST_ANSWER, Pieces
-from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError
+from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError, UnsendableError
 from salvia_container.serving import frames
 from salvia_container.serving.frames import Frame
 
@@ -111,10 +111,13 @@ class _Line(asyncio.Protocol):
         self._looks = _NEVER
 
     async def ask(self, request: ModelRequest, seconds: float, weight: float, *, streams: bool) -> ModelAnswer:
-        head = frames.request_head(request.method, request.path, request.headers)
-        self._last = (self._last + 1) % (1 << 32)
-        number = self._last
-        frame = frames.write(frames.STREAM if streams else frames.ASK, number, head, request.body)
+        number = (self._last + 1) % (1 << 32)
+        try:
+            head = frames.request_head(request.method, request.path, request.headers)
+            frame = frames.write(frames.STREAM if streams else frames.ASK, number, head, request.body)
+        except frames.BadFrameError as error:
+            raise UnsendableError(str(error)) from error
+        self._last = number
         until = self._loop.time() + seconds
         asked = self.asked[number] = _Asked(self._loop.create_future(), weight, until)
         self.load += weight

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import httptools
 
 from salvia.adapters.serving.pieces import LONGEST_ANSWER, Pieces
-from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError
+from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError, UnsendableError
 
 _OURS = {
     "host",
@@ -188,13 +188,13 @@ class _Line(asyncio.Protocol):
 
 
 def _head(request: ModelRequest) -> bytes:
-    """Raises ValueError for what could be read as more than one header."""
+    """Raises UnsendableError for what could be read as more than one header."""
     lines = [f"{request.method} {request.path} HTTP/1.1", "host: localhost:8080"]
     lines += [f"{name}: {value}" for name, value in request.headers.items() if name not in _OURS]
     if request.body or request.method != "GET":
         lines.append(f"content-length: {len(request.body)}")
     if any("\r" in line or "\n" in line for line in lines):
-        raise ValueError("a header has a line break in it")
+        raise UnsendableError("a header has a line break in it")
     text = "\r\n".join(lines) + "\r\n\r\n"
     with contextlib.suppress(UnicodeEncodeError):
         return text.encode("latin-1")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from salvia.base.call import Call
 from salvia.base.errors import AwsError
-from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError
+from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError, UnsendableError
 from salvia.resources.fleet import Instance, Route, Variant
 from salvia.resources.world import World
 from salvia.services.sagemaker_runtime import errors
@@ -138,7 +138,7 @@ async def through(
             )
         except TimeoutError as error:
             raise errors.timed_out(route, labels[number]) from error
-        except ValueError as error:
+        except UnsendableError as error:
             raise errors.InvocationInvalid(f"A header of the request cannot be sent on: {error}") from error
         if answer.status >= 400:
             raise errors.refused(route, labels[number], await whole(answer))

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from salvia.ports.objects import NoSuchObjectError, Placement
-from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError
+from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError, UnsendableError
 from salvia.ports.table import Record
 from salvia.resources.world import World
 from salvia.services.sagemaker.runs.channels import bucket_and_key
@@ -174,7 +174,7 @@ class Sending:
             except NoAnswerError as error:
                 why = f"Unable to get response from algorithm: {error}"
                 continue
-            except ValueError as error:
+            except UnsendableError as error:
                 raise SendingError(f"a header of the request cannot be sent: {error}") from error
             if answer.status < 400:
                 return answer
