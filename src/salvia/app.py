@@ -7,6 +7,7 @@ import asyncio
 import gc
 import hmac
 import importlib
+import importlib.util
 import inspect
 import logging
 import os
@@ -249,14 +250,27 @@ class Server:
 def _engines(settings: Settings) -> tuple[Any, Any]:
     """Images and Compute: sandboxes, and containers too where a daemon can be asked."""
     local = LocalImages(settings.environments)
-    process = Process(settings.data, local.find_environment)
-    local.on_ready(process.warm)
+    process: Any = Process(settings.data, local.find_environment)
+    if settings.ray_address:
+        process = _ray(settings, local, process)
+    else:
+        local.on_ready(process.warm)
     path = find_socket(settings.container_socket, os.environ)
     if not path:
         return local, process
     by_image = importlib.import_module("salvia.adapters.compute.by_image")
     images, compute = by_image.engines(settings.data, local, process, path)
     return images, compute
+
+
+def _ray(settings: Settings, local: LocalImages, process: Process) -> Any:
+    if importlib.util.find_spec("ray") is None:
+        raise SystemExit(
+            "The setting ray_address needs Ray: install salvia[ray] here and on every node of the cluster."
+        )
+    engine = importlib.import_module("salvia.adapters.compute.ray")
+    driver = engine.Driver(settings.ray_address, settings.data / "runs")
+    return engine.Ray(settings.data, local.find_environment, process, driver, (settings.ray_cpus, settings.ray_memory))
 
 
 def _objects(settings: Settings, clock: Clock) -> Any:

@@ -31,6 +31,11 @@ class Settings:
     container_socket: str = (
         ""  # of Docker or Podman, for images that are not AWS's; empty: where one is; "none": no containers
     )
+    ray_address: str = (
+        ""  # of a Ray cluster whose nodes run the jobs: "auto", or HOST:PORT of its head; empty: this machine does
+    )
+    ray_cpus: float = 0.0  # what the cluster's autoscaler may let it grow to; 0: it stays as it is
+    ray_memory: int = 0  # ... in bytes
     cors_origins: str = ""  # comma-separated origins that browsers may call from; empty: none
     describe_hold_seconds: float = 20.0  # how long Describe may wait for a job that an SDK waits for
     describe_hold_starting_seconds: float = 50.0  # ... that has not begun; SDKs give up on an answer after 60

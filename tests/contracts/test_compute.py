@@ -463,13 +463,15 @@ async def finish(compute: Process, run: Run) -> Run:
     """The run when it has ended; told by the compute, or seen by looking."""
     changed = asyncio.Event()
     compute.on_change(lambda _: changed.set())
-    for _ in range(300):
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
         found = await compute.find(run.name)
         assert found is not None
         if found.exit_code is not None:
             return found
         with_limit = asyncio.wait_for(changed.wait(), 0.1)
         await asyncio.gather(with_limit, return_exceptions=True)
+        changed.clear()
     raise AssertionError(f"{run.name} does not end")
 
 

@@ -12,11 +12,12 @@ from salvia.settings import Settings
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", help="the address to listen on (127.0.0.1)")
+    parser.add_argument("--ray", metavar="ADDRESS", help="run jobs on this Ray cluster: auto, or HOST:PORT of its head")
     parser.add_argument("--detach", action="store_true", help="return when it answers, and leave it running")
 
 
 def main(args: argparse.Namespace) -> int:
-    settings = Settings.load(port=args.port, data=args.data, host=args.host)
+    settings = Settings.load(port=args.port, data=args.data, host=args.host, ray_address=args.ray)
     server = servers.find(settings, settings.port)
     if server is not None:
         print(f"Salvia runs already at {server.url} (pid {server.pid}, data {settings.data})", file=sys.stderr)

@@ -14,6 +14,8 @@ class RunSpec:
     `read_only` are paths below /opt/ml that the run may not write (input channels made of hard links).
     `hosts` maps host names to addresses, for /etc/hosts. `memory` is in bytes. `image` is what Images.resolve named.
     A `command` that begins with "" follows the entry point of a real image; any other replaces it.
+    `shares` are the CPUs and bytes of every instance of the job, in the order of `hosts`, where there are several; their names
+    differ in their ends only, which are their host names. One that `serves` is dialled, so it runs on the server's machine.
     """
 
     name: str
@@ -27,6 +29,8 @@ class RunSpec:
     cpus: float = 1.0
     memory: int = 1 << 30
     isolated: bool = False  # no network at all: EnableNetworkIsolation
+    shares: tuple[tuple[float, int], ...] = ()
+    serves: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""One Compute of two engines: AWS's own images run in sandboxes, all others in containers."""
+"""One Compute of two engines: AWS's own images run in sandboxes, here or on Ray, all others in containers here."""
 
 import socket
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from salvia.adapters.compute.docker import Docker
 from salvia.adapters.compute.process import Process
+from salvia.adapters.compute.ray import Ray
 from salvia.adapters.images.containers import PREFIX, ContainerImages
 from salvia.adapters.images.daemon import Daemon
 from salvia.adapters.images.local import LocalImages
@@ -16,7 +17,7 @@ from salvia.ports.compute import Run, RunSpec
 class ByImage:
     """Both engines keep their runs in one data folder, so a run is the container engine's when that says so."""
 
-    def __init__(self, process: Process, docker: Docker) -> None:
+    def __init__(self, process: Process | Ray, docker: Docker) -> None:
         self._process, self._docker = process, docker
 
     def folder(self, name: str) -> Path:
@@ -50,11 +51,11 @@ class ByImage:
         self._process.close()
         self._docker.close()
 
-    def _of(self, name: str) -> Process | Docker:
+    def _of(self, name: str) -> Process | Ray | Docker:
         return self._docker if self._docker.owns(name) else self._process
 
 
-def engines(data: Path, local: LocalImages, process: Process, path: str) -> tuple[ContainerImages, ByImage]:
+def engines(data: Path, local: LocalImages, process: Process | Ray, path: str) -> tuple[ContainerImages, ByImage]:
     """The images and the Compute of a server that has the daemon on the socket `path`."""
     daemon = Daemon(path)
     return ContainerImages(local, daemon), ByImage(process, Docker(data, daemon))

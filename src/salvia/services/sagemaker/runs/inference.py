@@ -82,4 +82,5 @@ def run_of(world: World, serving: Serving, linked: tuple[str, ...]) -> RunSpec:
         cpus=serving.share.cpus,
         memory=serving.share.memory,
         isolated=serving.isolated,
+        serves=True,
     )

@@ -6,6 +6,7 @@ Source: AWS's open training toolkits, and `get_execution_role` of the SageMaker 
 import json
 import shutil
 from pathlib import Path
+from urllib.parse import quote
 
 from salvia.ports.credentials import Credential
 from salvia.ports.table import Record
@@ -41,16 +42,25 @@ def access(world: World, credential: Credential | None) -> dict[str, str]:
     if credential is None:
         return {}
     url = world.parts["endpoint_url"]
+    proxy = _proxy(url, world.settings.host, credential)
     return {
         "AWS_ACCESS_KEY_ID": credential.access_key,
         "AWS_SECRET_ACCESS_KEY": credential.secret,
         "AWS_SESSION_TOKEN": credential.token or "",
         "AWS_ENDPOINT_URL": url,
-        "HTTPS_PROXY": url,
-        "https_proxy": url,
+        "HTTPS_PROXY": proxy,
+        "https_proxy": proxy,
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
         "AWS_CA_BUNDLE": f"/opt/ml/{BUNDLE}",
         "REQUESTS_CA_BUNDLE": f"/opt/ml/{BUNDLE}",
         "SSL_CERT_FILE": f"/opt/ml/{BUNDLE}",
     }
+
+
+def _proxy(url: str, host: str, credential: Credential) -> str:
+    """A server that listens on another address than this machine's own opens tunnels only for who shows a key."""
+    if host in {"localhost", "::1"} or host.startswith("127."):
+        return url
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{quote(credential.access_key, safe='')}:{quote(credential.secret, safe='')}@{rest}"

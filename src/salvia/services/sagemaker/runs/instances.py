@@ -1,7 +1,8 @@
 """Jobs that run one container on each of several instances: how they begin, and when they are told to end."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -91,12 +92,19 @@ class InstancesJob(Job):
         if not self.isolated(job):
             seconds = job.spec["StoppingCondition"]["MaxRuntimeInSeconds"] + 2 * GRACE
             credential = await self.world.credentials.issue(access.role, seconds)
+        parts = [part_of(share, host, len(hosts)) for host in hosts]
+        shares = tuple((part.cpus, part.memory) for part in parts) if len(hosts) > 1 else ()
+        specs = []
         for host, paths in linked.items():
             log = await self.world.logs.open_file(job.account, job.region, self.log_group, self.stream_of(job, host))
-            part = part_of(share, host, len(hosts))
+            part = parts[hosts.index(host)]
             spec = self.run_of(job, image, Instance(hosts, host, part, log, paths, credential))
+            specs.append(replace(spec, shares=shares))
             self.watch(job, spec.name)
-            await self.world.compute.launch(spec)
+        launched = await asyncio.gather(*map(self.world.compute.launch, specs), return_exceptions=True)
+        for failed in launched:  # none is still on its way when the job is told
+            if isinstance(failed, BaseException):
+                raise failed
 
     async def stop_when_due(self, job: Record, runs: Sequence[Run]) -> float:
         """Stop what runs when that is wished, when it is late, or when an instance failed. Returns seconds until the next look."""

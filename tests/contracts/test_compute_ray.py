@@ -1,0 +1,95 @@
+"""A Ray cluster keeps what every Compute promises."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from salvia.adapters.compute.process import Process
+from salvia.adapters.compute.process.folders import RunFolders
+from salvia.adapters.compute.ray import Driver, Ray, engine
+from tests import raycluster
+from tests.contracts.test_compute import PLAIN, ComputeContract, finish, log
+
+pytestmark = pytest.mark.slow
+
+CPUS = (4, 2)
+_READY_SECONDS = 120.0
+
+
+class TestRay(ComputeContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def home(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Driver]]:
+        """A data folder and a cluster for all tests."""
+        data = tmp_path_factory.mktemp("data")
+        with raycluster.running(*CPUS) as cluster, pytest.MonkeyPatch.context() as patch:
+            for name, value in cluster.variables.items():
+                patch.setenv(name, value)
+            driver = Driver(cluster.address, data / "runs")
+            assert driver.wait(_READY_SECONDS)
+            yield data, driver
+            driver.close()
+
+    @pytest.fixture
+    def data(self, home: tuple[Path, Driver]) -> Path:
+        return home[0]
+
+    @pytest.fixture
+    def another(self, home: tuple[Path, Driver]) -> Iterator[Any]:
+        data, driver = home
+        opened: list[Process] = []
+
+        def open_one() -> Ray:
+            opened.append(Process(data, {PLAIN.name: PLAIN}.__getitem__))
+            return Ray(data, {PLAIN.name: PLAIN}.__getitem__, opened[-1], driver)
+
+        yield open_one
+        for each in opened:
+            each.close()
+        folders = RunFolders(data / "runs")
+        for path in folders.top.glob("[!.]*"):
+            folders.remove(path.name)
+        (data / "log").unlink(missing_ok=True)
+
+    @pytest.fixture
+    def compute(self, another: Any) -> Any:
+        return another()
+
+    async def test_a_run_that_finds_no_room_begins_when_there_is_some(
+        self, compute: Any, data: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(engine, "_PATIENCE_SECONDS", 0.1)
+        large: dict[str, Any] = {"cpus": float(max(CPUS))}
+        await self.started(compute, data, "echo ready; exec sleep 60", name="first", **large)
+        waiting = await compute.launch(self.spec(data, "echo begun", **large))
+        found = RunFolders(data / "runs").observe("run")
+        await compute.stop("first", 0)
+
+        assert (waiting.exit_code, found) == (None, None)
+        assert (await finish(compute, waiting)).exit_code == 0
+        assert log(data) == "ready\nbegun\n"
+
+    async def test_a_run_that_waits_for_room_is_stopped_without_having_started(
+        self, compute: Any, data: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(engine, "_PATIENCE_SECONDS", 0.1)
+        large: dict[str, Any] = {"cpus": float(max(CPUS))}
+        await self.started(compute, data, "echo ready; exec sleep 60", name="first", **large)
+        waiting = await compute.launch(self.spec(data, "echo begun", **large))
+        await compute.stop("run", 60)
+
+        assert (await finish(compute, waiting)).exit_code == -signal.SIGTERM
+        await compute.stop("first", 0)
+        last = self.spec(data, "echo last", name="last", **large)
+        assert (await finish(compute, await compute.launch(last))).exit_code == 0
+        assert log(data) == "ready\nlast\n"
+
+    async def test_capacity_is_what_the_machine_has(self, compute: Any) -> None:
+        """Or all machines of the cluster together."""
+        cpus, memory = compute.capacity()
+
+        assert cpus == sum(CPUS)
+        assert memory == len(CPUS) * 8 << 30
