@@ -141,9 +141,10 @@ class Server:
             "assumed_caller": assumed_caller,
             "session_policy": session_policy,
             "execution_caller": self._execution_caller,
-            "update_endpoint_capacities": partial(
-                sagemaker.SERVICE.operations["UpdateEndpointWeightsAndCapacities"], self.world
-            ),
+            "resize": {
+                operation: partial(sagemaker.SERVICE.operations[operation], self.world)
+                for operation in ("UpdateEndpointWeightsAndCapacities", "UpdateInferenceComponentRuntimeConfig")
+            },
             "wake_variant": partial(sagemaker.wake, self.world),
             "ca_bundle": self.authority.write_bundle(os.environ),
         }

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from salvia.app import operations
 from tests.clients.drawn import Draw
 from tests.clients.raw import Answer, Raw, Signer, send
-from tests.clients.valid import DOCUMENT, KNOWN, POLICY, RIGHT, TRUST
+from tests.clients.valid import DOCUMENT, KNOWN, POLICY, RIGHT, ROLE, ROOM, TRUST
 from tests.servers import Server
 
 SEED = int(os.environ.get("SALVIA_TEST_SEED", "1"))
@@ -192,6 +192,11 @@ class Bench:
         ):
             making = f"Create{noun}"
             self.tried("sagemaker", making, **(self.right("sagemaker", making) | {member: name}))
+        place = {"EndpointConfigName": "drawn-room", "ProductionVariants": [ROOM], "ExecutionRoleArn": ROLE}
+        self.tried("sagemaker", "CreateEndpointConfig", **place)
+        self.tried("sagemaker", "CreateEndpoint", EndpointName="drawn-room", EndpointConfigName="drawn-room")
+        component = self.right("sagemaker", "CreateInferenceComponent") | {"InferenceComponentName": "drawn-component"}
+        self.tried("sagemaker", "CreateInferenceComponent", **component)
 
     # ------------------------------------------------------------- raw requests
 

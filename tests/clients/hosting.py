@@ -1,6 +1,7 @@
 """An unmodified boto3 that trains two models, deploys them and asks them: what the tests of endpoints share."""
 
 import threading
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -80,8 +81,45 @@ class Hosting:
         shown: dict[str, Any] = self.sagemaker.describe_endpoint(EndpointName=name)
         return shown
 
+    def component(self, endpoint: str, number: int) -> str:
+        """An inference component of model-`number`, in service."""
+        name = f"component-{uuid.uuid4().hex[:8]}"
+        self.sagemaker.create_inference_component(
+            InferenceComponentName=name,
+            EndpointName=endpoint,
+            VariantName="AllTraffic",
+            Specification={
+                "ModelName": f"model-{number}",
+                "ComputeResourceRequirements": {"NumberOfCpuCoresRequired": 1, "MinMemoryRequiredInMb": 512},
+            },
+            RuntimeConfig={"CopyCount": 1},
+        )
+        self.component_in_service(name)
+        return name
+
+    def component_in_service(self, name: str) -> dict[str, Any]:
+        until = time.monotonic() + 120
+        while True:
+            shown: dict[str, Any] = self.sagemaker.describe_inference_component(InferenceComponentName=name)
+            if shown["InferenceComponentStatus"] in {"InService", "Failed"} or time.monotonic() > until:
+                assert shown["InferenceComponentStatus"] == "InService", shown.get("FailureReason")
+                return shown
+            time.sleep(0.1)
+
+    def remove_component(self, name: str) -> None:
+        self.sagemaker.delete_inference_component(InferenceComponentName=name)
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            try:
+                self.sagemaker.describe_inference_component(InferenceComponentName=name)
+            except ClientError as error:
+                assert "Could not find inference component" in str(error)
+                return
+            time.sleep(0.1)
+        raise AssertionError(f"{name} was not deleted")
+
     @contextmanager
-    def load(self, name: str) -> Iterator[list[Any]]:
+    def load(self, name: str, **more: Any) -> Iterator[list[Any]]:
         """Two clients that ask without a pause, and what they are told: the number, or the words of a refusal."""
         said: list[Any] = []
         done = threading.Event()
@@ -89,7 +127,7 @@ class Hosting:
         def ask() -> None:
             while not done.is_set():
                 try:
-                    said.append(self.ask(name)[0])
+                    said.append(self.ask(name, **more)[0])
                 except ClientError as error:
                     said.append(str(error))
 

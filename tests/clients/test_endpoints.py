@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.clients.hosting import BUCKET, IMAGE, ROW, Hosting, variant
+from tests.clients.hosting import BUCKET, IMAGE, ROLE, ROW, Hosting, variant
 
 pytestmark = pytest.mark.slow
 ONE_BY_ONE = {"MaximumBatchSize": {"Type": "INSTANCE_COUNT", "Value": 1}, "WaitIntervalInSeconds": 1}
@@ -167,3 +167,42 @@ def test_a_serverless_endpoint_answers(hosting: Hosting) -> None:
     hosting.delete(name)
 
     assert said == (1, "A")
+
+
+def test_components_share_an_endpoint_and_no_request_is_lost_while_one_is_updated(hosting: Hosting) -> None:
+    room = variant()
+    del room["ModelName"]
+    scaling = {"Status": "ENABLED", "MinInstanceCount": 0, "MaxInstanceCount": 2}
+    name = hosting.deploy(room | {"ManagedInstanceScaling": scaling}, ExecutionRoleArn=ROLE)
+    one, two = (hosting.component(name, number) for number in (1, 2))
+    said = hosting.ask(name, InferenceComponentName=one), hosting.ask(name, InferenceComponentName=two)
+    with pytest.raises(ClientError, match="Inference Component Name header is required"):
+        hosting.ask(name)
+    with pytest.raises(ClientError, match="it hosts inference components"):
+        hosting.sagemaker.delete_endpoint(EndpointName=name)
+    with hosting.load(name, InferenceComponentName=one) as answers:
+        hosting.sagemaker.update_inference_component(InferenceComponentName=one, Specification={"ModelName": "model-2"})
+        shown = hosting.component_in_service(one)
+        settled = len(answers)
+        while len(answers) < settled + 10:
+            time.sleep(0.05)
+    hosting.sagemaker.update_inference_component_runtime_config(
+        InferenceComponentName=two, DesiredRuntimeConfig={"CopyCount": 0}
+    )
+    hosting.component_in_service(two)
+    with pytest.raises(ClientError, match="Inference Component has no capacity to process this request"):
+        hosting.ask(name, InferenceComponentName=two)
+    group = f"/aws/sagemaker/InferenceComponents/{one}"
+    streams = hosting.logs.describe_log_streams(logGroupName=group)["logStreams"]
+    listed = hosting.sagemaker.list_inference_components(EndpointNameEquals=name, SortBy="Name", SortOrder="Ascending")
+    for component in (one, two):
+        hosting.remove_component(component)
+    hosting.delete(name)
+
+    assert said == ((1, "AllTraffic"), (2, "AllTraffic"))
+    assert set(answers) == {1, 2}
+    assert answers[-1] == 2
+    assert shown["Specification"]["Container"]["DeployedImage"]["SpecifiedImage"] == IMAGE
+    assert shown["RuntimeConfig"] == {"DesiredCopyCount": 1, "CurrentCopyCount": 1}
+    assert len(streams) == 2
+    assert [component["InferenceComponentName"] for component in listed["InferenceComponents"]] == sorted([one, two])

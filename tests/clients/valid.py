@@ -15,6 +15,8 @@ IMAGE = "000000000000.dkr.ecr.us-west-2.amazonaws.com/nothing-like-it:1.0"  # so
 SERVES = "246618743249.dkr.ecr.us-west-2.amazonaws.com/sagemaker-xgboost:1.7-1"
 CONTAINER = {"Image": SERVES, "Environment": {"A": "1"}}
 VARIANT = {"VariantName": "drawn", "ModelName": "drawn-model", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+ROOM = {name: value for name, value in VARIANT.items() if name != "ModelName"}
+COMPONENT = {"ModelName": "drawn-model", "ComputeResourceRequirements": {"MinMemoryRequiredInMb": 128}}
 OUTPUT = {"S3OutputPath": "s3://drawn/out"}
 
 
@@ -101,8 +103,10 @@ KNOWN: dict[str, dict[str, list[Any]]] = {
     },
     "application-autoscaling": {
         "ServiceNamespace": ["sagemaker", "ecs"],
-        "ResourceId": ["endpoint/drawn-endpoint/variant/drawn", "endpoint/none/variant/drawn", "service/x"],
-        "ScalableDimension": ["sagemaker:variant:DesiredInstanceCount", "sagemaker:variant:DesiredProvisionedConcurrency"],
+        "ResourceId": ["endpoint/drawn-endpoint/variant/drawn", "endpoint/none/variant/drawn", "service/x",
+            "inference-component/drawn-component"],
+        "ScalableDimension": ["sagemaker:variant:DesiredInstanceCount", "sagemaker:variant:DesiredProvisionedConcurrency",
+            "sagemaker:inference-component:DesiredCopyCount"],
         "Schedule": ["rate(1 day)", "cron(0 8 * * ? *)", "at(2030-01-01T00:00:00)", "cron(* * * * * *)", "rate(0 days)"],
         "Timezone": ["UTC", "Europe/Berlin", "../etc", "Middle/Earth"],
         "ResourceARN": ["arn:aws:application-autoscaling:us-west-2:000000000000:scalable-target/none"],
@@ -160,6 +164,7 @@ KNOWN: dict[str, dict[str, list[Any]]] = {
         "ModelPackageArnList": [[PACKAGE]],
         "EndpointConfigName": ["drawn-config", "none"],
         "EndpointName": ["drawn-endpoint", "none"],
+        "InferenceComponentName": ["drawn-component", "none"],
         "ExecutionRoleArn": [ROLE],
         "Image": [SERVES, IMAGE],
         "PrimaryContainer": [CONTAINER],
@@ -168,6 +173,8 @@ KNOWN: dict[str, dict[str, list[Any]]] = {
         "ProductionVariants": [[VARIANT]],
         "ShadowProductionVariants": [[VARIANT | {"VariantName": "shadow"}]],
         "VariantName": ["drawn", "none"],
+        "Specification": [COMPONENT, COMPONENT | {"Container": {"Image": SERVES}}],
+        "CopyCount": [0, 1],
         "SearchExpression": [{"Filters": [{"Name": "TrainingJobName", "Operator": "Contains", "Value": "drawn"}]}],
     },
     "sagemaker-runtime": {
@@ -292,6 +299,11 @@ RIGHT: dict[tuple[str, str], dict[str, Any]] = {
     ("sagemaker", "DeleteEndpointConfig"): {"EndpointConfigName": "drawn-made"},
     ("sagemaker", "CreateEndpoint"): {"EndpointName": "drawn-made"},
     ("sagemaker", "DeleteEndpoint"): {"EndpointName": "drawn-made"},
+    ("sagemaker", "CreateInferenceComponent"): {
+        "InferenceComponentName": "drawn-made", "EndpointName": "drawn-room", "VariantName": "drawn",
+        "Specification": COMPONENT, "RuntimeConfig": {"CopyCount": 0}},
+    ("sagemaker", "UpdateInferenceComponent"): {"InferenceComponentName": "drawn-component", "Specification": COMPONENT},
+    ("sagemaker", "DeleteInferenceComponent"): {"InferenceComponentName": "drawn-made"},
     ("sagemaker", "DeleteProcessingJob"): {"ProcessingJobName": "drawn-made"},
     ("sagemaker", "CreateProcessingJob"): {
         "ProcessingJobName": "drawn-made", "AppSpecification": {"ImageUri": IMAGE, "ContainerEntrypoint": ["a"]},

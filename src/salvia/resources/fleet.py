@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-Key = tuple[str, str, str]  # account, region, key of the endpoint
+Key = tuple[str, str, str]  # account, region, key of the endpoint; or "InferenceComponent/" and the component's
 FORGOTTEN = 30.0  # seconds after which an asynchronous request that nobody looks at is another server's, or gone
 
 
@@ -59,7 +59,10 @@ class Variant:
 
 @dataclass(slots=True, eq=False)
 class Route:
-    """Where an endpoint's requests go. `name` is as the user typed it; `facts` is for who serves it (capture, async)."""
+    """Where an endpoint's requests go. `name` is as the user typed it; `facts` is for who serves it (capture, async).
+
+    An endpoint that hosts inference components has no variants of its own; each `component` has a route with that of its copies.
+    """
 
     key: Key
     arn: str
@@ -67,6 +70,7 @@ class Route:
     variants: Sequence[Variant]
     shadows: Sequence[Variant] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    component: str = ""
     made_at: float = field(default_factory=time.monotonic)
     weights: Sequence[float] = field(init=False)  # cumulative
 

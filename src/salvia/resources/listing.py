@@ -34,6 +34,7 @@ _SORTS = {
 }
 _MOMENTS = {"created", "modified"}
 _PAGING = {"NextToken", "MaxResults", "SortBy", "SortOrder"}
+_WISHED = frozenset({"Stopping", "Deleting", "Updating"})  # statuses that a record shows before it has them
 _STEP = 200
 _SIZE = 10  # of a page, where MaxResults does not say
 _FOREIGN = "Invalid pagination token: NextToken must be the one a previous reply gave."
@@ -110,9 +111,9 @@ def _plan(kind: str, account: str, region: str, request: Mapping[str, Any]) -> _
     indexed = {_INDEXED[member]: value for member, value in request.items() if member in _INDEXED and value != ""}
     tests = {member: value for member, value in request.items() if member not in _INDEXED and member not in _PAGING}
     if "state" in indexed:
-        # A wish to stop shows in the view before the loop has written the state, so the view has the last word.
+        # A wish shows in the view before the loop has written the state, so the view has the last word.
         tests["StatusEquals"] = indexed["state"]
-        if indexed["state"] == "Stopping":
+        if indexed["state"] in _WISHED:
             del indexed["state"]
     sort = _SORTS.get(request.get("SortBy", "CreationTime"), "created")
     query = Query(

@@ -23,6 +23,11 @@ PLACE = {
     "ResourceId": RESOURCE,
     "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
 }
+COPIES = {
+    "ServiceNamespace": "sagemaker",
+    "ResourceId": "inference-component/i",
+    "ScalableDimension": "sagemaker:inference-component:DesiredCopyCount",
+}
 _ORDER = ("Alarm", "ScheduledAction", "ScalableTarget", "ScalingPolicy", "ScalingActivity")
 DIMENSIONS = (("EndpointName", "e"), ("VariantName", "A"))
 
@@ -50,17 +55,40 @@ class Endpoints:
         return {}
 
 
+class Components:
+    """What an inference component shows of its copies."""
+
+    def __init__(self) -> None:
+        self.current = self.desired = 1
+        self.prompt = True
+
+    def view(self, record: Record) -> dict[str, Any]:
+        counts = {"CurrentCopyCount": self.current, "DesiredCopyCount": self.desired}
+        return {"InferenceComponentStatus": "InService", "RuntimeConfig": counts}
+
+    async def update(self, call: Call) -> dict[str, Any]:
+        self.desired = call.params["DesiredRuntimeConfig"]["CopyCount"]
+        if self.prompt:
+            self.current = self.desired
+        return {}
+
+
 class Bench:
     def __init__(self, folder: Path, metrics: SqliteMetrics, clock: SetClock) -> None:
         self.world = fakes.world(folder)
         self.world.clock = self.clock = clock
-        self.endpoints = Endpoints()
-        self.world.parts |= {"metric_data": metrics, "update_endpoint_capacities": self.endpoints.update}
+        self.endpoints, self.components = Endpoints(), Components()
+        resize = {
+            "UpdateEndpointWeightsAndCapacities": self.endpoints.update,
+            "UpdateInferenceComponentRuntimeConfig": self.components.update,
+        }
+        self.world.parts |= {"metric_data": metrics, "resize": resize}
         self.metrics = metrics
         for service in (application_autoscaling.SERVICE, cloudwatch.SERVICE):
             model = fakes.MODELS.service(service.name)
             self.world.kinds |= {kind.noun: kind(self.world, model) for kind in service.kinds}
         self.world.kinds["Endpoint"] = self.endpoints  # type: ignore[assignment]
+        self.world.kinds["InferenceComponent"] = self.components  # type: ignore[assignment]
 
     async def __call__(self, operation: str, **params: Any) -> Any:
         call = Call("application-autoscaling", operation, params, fakes.CALLER, fakes.REGION)
@@ -72,7 +100,9 @@ class Bench:
 
     async def endpoint(self) -> None:
         now = self.clock.now()
-        await self.world.table.insert(Record("Endpoint", fakes.ACCOUNT, fakes.REGION, "e", "arn:e", now, now, {}))
+        for noun, key in (("Endpoint", "e"), ("InferenceComponent", "i")):
+            record = Record(noun, fakes.ACCOUNT, fakes.REGION, key, f"arn:{key}", now, now, {})
+            await self.world.table.insert(record)
 
     async def register(self, least: int = 1, most: int = 4, **more: Any) -> Any:
         return await self("RegisterScalableTarget", **PLACE, MinCapacity=least, MaxCapacity=most, **more)
@@ -91,6 +121,11 @@ class Bench:
     async def asked(self, per_instance: float) -> None:
         key = MetricKey(fakes.ACCOUNT, fakes.REGION, "AWS/SageMaker", "InvocationsPerInstance", DIMENSIONS)
         await self.metrics.record([(key, Observation(self.clock.now(), "None", 1, per_instance, 1, 1))])
+
+    async def measured(self, name: str, value: float) -> None:
+        """Of the component."""
+        key = MetricKey(fakes.ACCOUNT, fakes.REGION, "AWS/SageMaker", name, (("InferenceComponentName", "i"),))
+        await self.metrics.record([(key, Observation(self.clock.now(), "None", 1, value, value, value))])
 
     async def step(self, *nouns: str) -> None:
         """What is due, as the loop would do it, alarms first; of these kinds only."""

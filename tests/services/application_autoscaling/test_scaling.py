@@ -8,7 +8,7 @@ from salvia.base.errors import AwsError
 from salvia.ports.metrics import MetricKey, Observation
 from salvia.ports.table import Query
 from tests import fakes
-from tests.services.application_autoscaling.conftest import DIMENSIONS, PLACE, RESOURCE, Bench
+from tests.services.application_autoscaling.conftest import COPIES, DIMENSIONS, PLACE, RESOURCE, Bench
 
 
 async def busy(bench: Bench, minutes: int, per_instance: float) -> None:
@@ -256,7 +256,9 @@ async def test_lists_have_pages(bench: Bench) -> None:
     ("changes", "message"),
     [
         ({"ServiceNamespace": "ecs"}, "ServiceNamespace ecs is not supported"),
-        ({"ScalableDimension": "sagemaker:inference-component:DesiredCopyCount"}, "is not supported here"),
+        ({"ScalableDimension": "sagemaker:variant:DesiredProvisionedConcurrency"}, "is not supported here"),
+        ({"ScalableDimension": "sagemaker:inference-component:DesiredCopyCount"}, "is sagemaker:variant:DesiredInst"),
+        (COPIES | {"ResourceId": "inference-component/none"}, "inference component not found"),
         ({"ResourceId": "endpoint/e"}, "endpoint/ENDPOINT/variant/VARIANT"),
         ({"ResourceId": "endpoint/e/variant/B"}, "variant not found"),
         ({"MinCapacity": 5}, "Maximum capacity cannot be less than minimum capacity"),
@@ -332,3 +334,73 @@ async def test_an_asynchronous_endpoint_does_not_fall_asleep_by_itself(bench: Be
     await bench.pass_time(20 * 60)
 
     assert bench.endpoints.current == 1
+
+
+async def test_a_component_follows_the_invocations_of_its_copies_down_to_none(bench: Bench) -> None:
+    await bench("RegisterScalableTarget", **COPIES, MinCapacity=0, MaxCapacity=4)
+    metric = {"PredefinedMetricType": "SageMakerInferenceComponentInvocationsPerCopy"}
+    await bench(
+        "PutScalingPolicy",
+        **COPIES,
+        PolicyName="track",
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration={"PredefinedMetricSpecification": metric, "TargetValue": 10.0},
+    )
+    for _ in range(30):
+        await bench.measured("InvocationsPerCopy", 5.0)
+        await bench.pass_time(10)
+    loaded = bench.components.current
+    await bench.pass_time(25 * 60)
+
+    assert (loaded, bench.components.current) == (3, 0)
+    first, *_ = (await bench("DescribeScalingActivities", ServiceNamespace="sagemaker"))["ScalingActivities"]
+    assert first["Description"] == "Setting desired copy count to 0."
+
+
+async def test_a_request_to_a_component_without_copies_wakes_it_by_the_policy_that_aws_documents(bench: Bench) -> None:
+    bench.components.current = bench.components.desired = 0
+    await bench("RegisterScalableTarget", **COPIES, MinCapacity=0, MaxCapacity=4)
+    steps = [{"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 1}]
+    policy = await bench(
+        "PutScalingPolicy",
+        **COPIES,
+        PolicyName="wake",
+        PolicyType="StepScaling",
+        StepScalingPolicyConfiguration={
+            "AdjustmentType": "ChangeInCapacity",
+            "MetricAggregationType": "Maximum",
+            "Cooldown": 60,
+            "StepAdjustments": steps,
+        },
+    )
+    await bench.cloudwatch(
+        "PutMetricAlarm",
+        AlarmName="asked",
+        AlarmActions=[policy["PolicyARN"]],
+        Namespace="AWS/SageMaker",
+        MetricName="NoCapacityInvocationFailures",
+        Dimensions=[{"Name": "InferenceComponentName", "Value": "i"}],
+        Statistic="Maximum",
+        Period=30,
+        EvaluationPeriods=1,
+        DatapointsToAlarm=1,
+        Threshold=1.0,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+        TreatMissingData="missing",
+    )
+    await bench.pass_time(120)
+    quiet = bench.components.current
+    await bench.measured("NoCapacityInvocationFailures", 1.0)
+    await bench.pass_time(60)
+
+    assert (quiet, bench.components.current) == (0, 1)
+
+
+async def test_a_change_that_never_comes_about_ends_as_a_failure(bench: Bench) -> None:
+    bench.components.prompt = False
+    await bench("RegisterScalableTarget", **COPIES, MinCapacity=2, MaxCapacity=4)
+    await bench.pass_time(1840)
+
+    (activity,) = (await bench("DescribeScalingActivities", ServiceNamespace="sagemaker"))["ScalingActivities"]
+    assert activity["StatusCode"] == "Failed"
+    assert "sagemaker has not fulfilled it" in activity["StatusMessage"]

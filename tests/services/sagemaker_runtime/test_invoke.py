@@ -123,7 +123,7 @@ async def test_no_table_is_read_for_an_invocation(bench: Bench, monkeypatch: pyt
         ({"TargetModel": "m"}, "only for a multi-model endpoint"),
         ({"TargetContainerHostname": "h"}, "only with a model whose containers are invoked directly"),
         ({"EnableExplanations": "`true`"}, "no ExplainerConfig"),
-        ({"InferenceComponentName": "c"}, "no inference components"),
+        ({"InferenceComponentName": "c"}, "Inference Component Name header is not allowed"),
     ],
 )
 async def test_what_cannot_be_asked_is_refused(bench: Bench, more: dict[str, Any], sentence: str) -> None:

@@ -1,4 +1,4 @@
-"""Application Auto Scaling of endpoints' variants: bounds, policies, schedules, and what became of them."""
+"""Application Auto Scaling of endpoints' variants and inference components: bounds, policies, schedules, and what became of them."""
 
 from salvia.resources.service import Service
 from salvia.services.application_autoscaling import policy, scheduled, target

@@ -1,4 +1,4 @@
-"""Scaling activities: each is one change of a variant's capacity, carried through by the control loop and kept for six weeks."""
+"""Scaling activities: each is one change of a capacity, carried through by the control loop and kept for six weeks."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ _AGAIN = 0.5
 
 
 class ScalingActivity(Resource):
-    """`spec["count"]` is what is set. It is InProgress until the endpoint has that many instances."""
+    """`spec["count"]` is what is set. It is InProgress until there are so many instances or copies."""
 
     noun = "ScalingActivity"
 
@@ -33,29 +33,31 @@ class ScalingActivity(Resource):
                 return None
             return record.created + _KEPT - now
         count = record.spec["count"]
+        failed = f"Failed to set desired {scaled.kind_of(record.spec['ResourceId']).counted} count to {count}. Reason:"
         variant = await scaled.look(self.world, scope, record.spec["ResourceId"])
         if variant is None:
-            return self._end(
-                record, "Failed", f"Failed to set desired instance count to {count}. Reason: no such variant."
-            )
+            return self._end(record, "Failed", f"{failed} it is not there.")
         if "_sent" not in record.status:
             try:
                 await scaled.resize(self.world, scope, record.spec["ResourceId"], count)
             except AwsError as error:
                 if now - record.created < _PATIENCE:
                     return _AGAIN
-                return self._end(record, "Failed", f"Failed to set desired instance count to {count}. Reason: {error}")
+                return self._end(record, "Failed", f"{failed} {error}")
             record.status["_sent"] = now
             self._say(record, "Waiting for change to be fulfilled by sagemaker.")
         elif variant.desired != count:
-            return self._end(record, "Overridden", "Another change of the desired instance count came after it.")
+            return self._end(record, "Overridden", "Another change of the desired count came after it.")
         elif variant.settled and variant.current == count:
             self._say(record, "Change successfully fulfilled by sagemaker.")
             return self._end(record, "Successful", record.status["StatusMessage"])
+        elif now - record.status["_sent"] > _PATIENCE:
+            return self._end(record, "Failed", f"{failed} sagemaker has not fulfilled it.")
         return _AGAIN
 
     def _say(self, record: Record, what: str) -> None:
-        record.status["StatusMessage"] = f"Successfully set desired instance count to {record.spec['count']}. {what}"
+        counted = scaled.kind_of(record.spec["ResourceId"]).counted
+        record.status["StatusMessage"] = f"Successfully set desired {counted} count to {record.spec['count']}. {what}"
 
     def _end(self, record: Record, state: str, message: str) -> float:
         record.state = state
@@ -77,7 +79,7 @@ async def begin(world: World, target: Record, before: int, count: int, cause: st
     number = last[0].spec["number"] + 1 if last else 1
     spec = {
         "number": number,
-        "Description": f"Setting desired instance count to {count}.",
+        "Description": f"Setting desired {scaled.kind_of(target.spec['ResourceId']).counted} count to {count}.",
         "Cause": cause,
         "count": count,
         "before": before,

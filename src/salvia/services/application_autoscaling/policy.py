@@ -76,7 +76,7 @@ class ScalingPolicy(Resource):
         await begin(self.world, target, variant.desired, count, cause, record.arn)
         return min(_AGAIN, turn)
 
-    async def _wanted(self, policy: Record, target: Record, variant: scaled.Variant) -> Wanted | None:
+    async def _wanted(self, policy: Record, target: Record, variant: scaled.Capacity) -> Wanted | None:
         if policy.spec["PolicyType"] == "TargetTrackingScaling":
             return await self._tracked(policy, target, variant)
         for alarm in await naming(self.world, policy):
@@ -87,7 +87,7 @@ class ScalingPolicy(Resource):
                 return Wanted(count, alarm, points)
         return None
 
-    async def _tracked(self, policy: Record, target: Record, variant: scaled.Variant) -> Wanted | None:
+    async def _tracked(self, policy: Record, target: Record, variant: scaled.Capacity) -> Wanted | None:
         """More if one policy says so, fewer if all that track something agree."""
         alarms, goal = await tracking.ensure(self.world, policy), policy.spec[_TRACKING]["TargetValue"]
         high, low = alarms["High"], alarms.get("Low")
@@ -105,7 +105,7 @@ class ScalingPolicy(Resource):
         points = points_of(low)
         return Wanted(tracked(variant.desired, max(value for _, value in points), goal, out=False), low, points)
 
-    async def _may(self, policy: Record, target: Record, variant: scaled.Variant, wanted: Wanted) -> bool:
+    async def _may(self, policy: Record, target: Record, variant: scaled.Capacity, wanted: Wanted) -> bool:
         """Not suspended, and neither the cooldown nor the data is from before the last change."""
         out, suspended = wanted.instances > variant.desired, target.spec["SuspendedState"]
         if suspended["DynamicScalingOutSuspended" if out else "DynamicScalingInSuspended"]:
@@ -192,7 +192,7 @@ def _check(spec: Mapping[str, Any], before: Mapping[str, Any]) -> None:
     if kind == "StepScaling":
         check_steps(spec[_STEPS])
     else:
-        tracking.check(spec[_TRACKING])
+        tracking.check(spec[_TRACKING], spec["ResourceId"])
 
 
 async def delete_scaling_policy(world: World, call: Call) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Scalable targets: between how many instances a variant may have."""
+"""Scalable targets: between how many instances a variant may have, or copies an inference component."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ class ScalableTarget(Resource):
         await begin(self.world, record, variant.desired, count, cause)
         return _AGAIN
 
-    async def _awake_for(self, record: Record, variant: scaled.Variant) -> float | None:
+    async def _awake_for(self, record: Record, variant: scaled.Capacity) -> float | None:
         """Seconds until a variant that can be woken goes to sleep, if nobody asks; None: it does not."""
         suspended = record.spec["SuspendedState"]["DynamicScalingInSuspended"]
         if record.spec["MinCapacity"] or not variant.wakes or suspended:
@@ -74,9 +74,8 @@ async def register_scalable_target(world: World, call: Call) -> dict[str, Any]:
     scaled.check(params)
     variant = await scaled.look(world, scope, params["ResourceId"])
     if variant is None:
-        raise ValidationError(
-            f"SageMaker endpoint variant not found, or without instances to scale: {params['ResourceId']}"
-        )
+        what = scaled.kind_of(params["ResourceId"]).words
+        raise ValidationError(f"SageMaker {what} not found, or without anything to scale: {params['ResourceId']}")
 
     def registered(before: dict[str, Any]) -> dict[str, Any]:
         spec = before | {name: value for name, value in params.items() if name not in {"Tags", "SuspendedState"}}

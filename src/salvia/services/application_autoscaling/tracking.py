@@ -13,19 +13,19 @@ from salvia.ports.metrics import MetricKey, Observation
 from salvia.ports.table import Record
 from salvia.resources.world import World
 from salvia.services.application_autoscaling.named import unique
-from salvia.services.application_autoscaling.scaled import names_of
+from salvia.services.application_autoscaling.scaled import KINDS, METRICS, dimensions_of, kind_of
 
-_PREDEFINED = "SageMakerVariantInvocationsPerInstance"
-_METRIC = "InvocationsPerInstance"
-_METRICS = "AWS/SageMaker"
-_ZERO_WHEN_IDLE = frozenset({_METRIC, "Invocations", "ApproximateBacklogSize", "ApproximateBacklogSizePerInstance"})
+_ZERO_WHEN_IDLE = frozenset({"Invocations", "ApproximateBacklogSize", "ApproximateBacklogSizePerInstance"}).union(
+    kind.metric for kind in KINDS
+)
 PERIOD = 60
 _HIGH, _LOW = 3, 15  # periods
 _IN_AT = 0.9  # of the target: below it there may be fewer
 
 
-def check(config: Mapping[str, Any]) -> None:
+def check(config: Mapping[str, Any], resource_id: str) -> None:
     """Raises ValidationError for what cannot be tracked."""
+    known = kind_of(resource_id).predefined
     predefined, customized = config.get("PredefinedMetricSpecification"), config.get("CustomizedMetricSpecification")
     if bool(predefined) == bool(customized):
         raise ValidationError(
@@ -35,9 +35,9 @@ def check(config: Mapping[str, Any]) -> None:
         raise ValidationError("TargetValue must be greater than 0.")
     if min(config.get("ScaleOutCooldown", 0), config.get("ScaleInCooldown", 0)) < 0:
         raise ValidationError("ScaleOutCooldown and ScaleInCooldown must not be negative.")
-    if predefined and predefined["PredefinedMetricType"] != _PREDEFINED:
+    if predefined and predefined["PredefinedMetricType"] != known:
         raise ValidationError(
-            f"PredefinedMetricType {predefined['PredefinedMetricType']} is not supported here: {_PREDEFINED} is."
+            f"PredefinedMetricType {predefined['PredefinedMetricType']} is not supported for {resource_id}: {known} is."
         )
     if customized and not customized.get("Metrics"):
         missing = [member for member in ("MetricName", "Namespace", "Statistic") if not customized.get(member)]
@@ -91,11 +91,11 @@ async def remove(world: World, policy: Record) -> None:
 async def say_idle(world: World, policy: Record) -> None:
     """A variant that nobody asked for a minute has invocations: none, and nothing that waits."""
     metric = _metric_of(policy.spec)
-    if metric.get("Namespace") != _METRICS or metric["MetricName"] not in _ZERO_WHEN_IDLE:
+    if metric.get("Namespace") != METRICS or metric["MetricName"] not in _ZERO_WHEN_IDLE:
         return
     now, data = world.clock.now(), world.parts["metric_data"]
     pairs = tuple(sorted((one["Name"], one["Value"]) for one in metric["Dimensions"]))
-    key = MetricKey(policy.account, policy.region, _METRICS, metric["MetricName"], pairs)
+    key = MetricKey(policy.account, policy.region, METRICS, metric["MetricName"], pairs)
     if not await data.observations(key, now - world.settings.alarm_minute_seconds, now):
         await data.record([(key, Observation(now, "None", 1.0, 0.0, 0.0, 0.0))])
 
@@ -104,9 +104,9 @@ def _metric_of(spec: Mapping[str, Any]) -> dict[str, Any]:
     customized = spec["TargetTrackingScalingPolicyConfiguration"].get("CustomizedMetricSpecification")
     if not customized:
         return {
-            "Namespace": _METRICS,
-            "MetricName": _METRIC,
-            "Dimensions": _dimensions(spec["ResourceId"]),
+            "Namespace": METRICS,
+            "MetricName": kind_of(spec["ResourceId"]).metric,
+            "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions_of(spec["ResourceId"])],
             "Statistic": "Sum",
             "Period": PERIOD,
         }
@@ -118,8 +118,3 @@ def _metric_of(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 def _query(query: Mapping[str, Any]) -> dict[str, Any]:
     return dict(query) | ({"MetricStat": {"Period": PERIOD} | query["MetricStat"]} if "MetricStat" in query else {})
-
-
-def _dimensions(resource_id: str) -> list[dict[str, str]]:
-    endpoint, variant = names_of(resource_id)
-    return [{"Name": "EndpointName", "Value": endpoint}, {"Name": "VariantName", "Value": variant}]

@@ -3,6 +3,7 @@
 from salvia.resources.service import Service
 from salvia.resources.tags import add_tags, delete_tags, list_tags
 from salvia.services.sagemaker.hosting.capacities import update_endpoint_weights_and_capacities, wake
+from salvia.services.sagemaker.hosting.component import InferenceComponent, update_runtime_config
 from salvia.services.sagemaker.hosting.config import EndpointConfig
 from salvia.services.sagemaker.hosting.endpoint import Endpoint
 from salvia.services.sagemaker.hosting.model import Model
@@ -28,6 +29,7 @@ SERVICE = Service(
         Model,
         EndpointConfig,
         Endpoint,
+        InferenceComponent,
         Algorithm,
         ModelPackageGroup,
         ModelPackage,
@@ -40,5 +42,6 @@ SERVICE = Service(
         "ListTrainingJobsForHyperParameterTuningJob": list_trials,
         "Search": search,
         "UpdateEndpointWeightsAndCapacities": update_endpoint_weights_and_capacities,
+        "UpdateInferenceComponentRuntimeConfig": update_runtime_config,
     },
 )

@@ -45,8 +45,25 @@ async def route_of(world: World, call: Call) -> Route:
     route = world.fleet.fresh(key, fresh) or await world.fleet.find(key, fresh)
     if route is None:
         raise errors.not_found(call, name)
-    if call.params.get("InferenceComponentName"):
-        raise errors.InvocationInvalid("InferenceComponentName: this endpoint has no inference components.")
+    if not route.variants or call.params.get("InferenceComponentName"):
+        return await _component(world, call, route)
+    return route
+
+
+async def _component(world: World, call: Call, endpoint: Route) -> Route:
+    """The route of an inference component. Raises ValidationError when the endpoint has none, or it cannot be asked."""
+    name: str = call.params.get("InferenceComponentName", "")
+    if endpoint.variants or not name:
+        raise errors.InvocationInvalid(errors.NO_COMPONENTS if endpoint.variants else errors.WHICH_COMPONENT)
+    key, fresh = (call.account, call.region, f"InferenceComponent/{name.lower()}"), world.settings.route_seconds
+    route = world.fleet.fresh(key, fresh) or await world.fleet.find(key, fresh)
+    if route is None or route.name.lower() != endpoint.key[2]:
+        raise errors.InvocationInvalid(
+            f"Inference Component {name} of endpoint {endpoint.name} of account {call.account} not found."
+        )
+    if not route.facts["copies"]:
+        Tallies.of(world).find(key, route.name, route.variants[0].name, route.component).no_capacity += 1
+        raise errors.InvocationInvalid(errors.NO_CAPACITY)
     return route
 
 
@@ -102,7 +119,7 @@ async def ask(
                 instance.in_flight -= 1
                 model_seconds = time.perf_counter() - asked
     finally:
-        tally = Tallies.of(world).find(route.key, route.name, variant.name)
+        tally = Tallies.of(world).find(route.key, route.name, variant.name, route.component)
         tally.count(model_seconds, time.perf_counter() - began, status, len(variant.instances))
 
 
@@ -152,7 +169,9 @@ async def through(
 def nudge(world: World, route: Route) -> None:
     """Have the control loop look at the endpoint."""
     if world.fleet.may_nudge(route.key, _NUDGE):
-        world.look("Endpoint", *route.key)
+        account, region, key = route.key
+        noun, _, key = key.rpartition("/")
+        world.look(noun or "Endpoint", account, region, key)
 
 
 async def whole(answer: ModelAnswer) -> ModelAnswer:

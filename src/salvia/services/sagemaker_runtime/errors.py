@@ -7,6 +7,18 @@ from salvia.ports.serving import ModelAnswer
 from salvia.resources.fleet import Route
 
 _LONGEST = 1024
+WHICH_COMPONENT = (
+    "Inference Component Name header is required for endpoints to which you plan to deploy inference components. Please include "
+    "Inference Component Name header or consider using SageMaker models."
+)
+NO_COMPONENTS = (
+    "Inference Component Name header is not allowed for endpoints to which you dont plan to deploy inference components. Please "
+    "remove the Inference Component Name header and try again."
+)
+NO_CAPACITY = (
+    "Inference Component has no capacity to process this request. ApplicationAutoScaling may be in-progress (if configured) or "
+    "try to increase the capacity by invoking UpdateInferenceComponentRuntimeConfig API."
+)
 
 
 class InvocationInvalid(AwsError):
@@ -37,7 +49,8 @@ def too_long(limit: int) -> AwsError:
 def model_error(route: Route, label: str, status: int, message: str) -> AwsError:
     """`status` is the container's own, 0 when it did not answer in time."""
     account, region, _ = route.key
-    group = f"/aws/sagemaker/Endpoints/{route.name}"
+    component = route.component
+    group = f"/aws/sagemaker/{f'InferenceComponents/{component}' if component else f'Endpoints/{route.name}'}"
     whose = "client" if 400 <= status < 500 else "server"
     page = f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}#logEventViewer:group={group}"
     return AwsError(

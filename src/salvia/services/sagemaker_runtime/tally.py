@@ -20,12 +20,16 @@ _Latencies = dict[int, list[float]]  # class -> count, sum
 
 @dataclass(slots=True)
 class Tally:
-    """The invocations of one variant since the last time they were written. Latencies in microseconds."""
+    """The invocations of one variant or component since the last time they were written. Latencies in microseconds.
+
+    `no_capacity` are those of a component without copies, which nobody could be asked.
+    """
 
     invocations: int = 0
     client_errors: int = 0
     server_errors: int = 0
     model_errors: int = 0
+    no_capacity: int = 0
     instances: int = 1
     model_latency: _Latencies = field(default_factory=dict)
     overhead: _Latencies = field(default_factory=dict)
@@ -41,11 +45,17 @@ class Tally:
         _add(self.model_latency, model_seconds * 1e6)
         _add(self.overhead, (whole_seconds - model_seconds) * 1e6)
 
-    def observations(self, now: float) -> Iterator[tuple[str, Observation]]:
+    def observations(self, now: float, share: str) -> Iterator[tuple[str, Observation]]:
+        """`share` is what the invocations that each instance gets are called."""
+        if self.no_capacity:
+            n = float(self.no_capacity)
+            yield "NoCapacityInvocationFailures", Observation(now, "None", n, n, 1.0, 1.0)
+        if not self.invocations:
+            return
         n = float(self.invocations)
         yield "Invocations", Observation(now, "None", n, n, 1.0, 1.0)
         per_instance = 1.0 / max(1, self.instances)
-        yield "InvocationsPerInstance", Observation(now, "None", n, n * per_instance, per_instance, per_instance)
+        yield share, Observation(now, "None", n, n * per_instance, per_instance, per_instance)
         for name, errors in (
             ("Invocation4XXErrors", self.client_errors),
             ("Invocation5XXErrors", self.server_errors),
@@ -72,7 +82,7 @@ class Tallies:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._open: dict[tuple[Key, str, str], Tally] = {}
+        self._open: dict[tuple[Key, str, str, str], Tally] = {}
         self._writing: asyncio.Task[None] | None = None
 
     @classmethod
@@ -82,11 +92,11 @@ class Tallies:
             found = world.parts["tallies"] = cls(world)
         return found
 
-    def find(self, key: Key, endpoint: str, variant: str) -> Tally:
-        """`endpoint` is its name as the user typed it."""
-        found = self._open.get((key, endpoint, variant))
+    def find(self, key: Key, endpoint: str, variant: str, component: str = "") -> Tally:
+        """`endpoint` and `component` are their names as the user typed them."""
+        found = self._open.get((key, endpoint, variant, component))
         if found is None:
-            found = self._open[key, endpoint, variant] = Tally()
+            found = self._open[key, endpoint, variant, component] = Tally()
             if self._writing is None:
                 self._writing = asyncio.get_running_loop().create_task(self._write_later())
         return found
@@ -94,13 +104,17 @@ class Tallies:
     async def write(self) -> None:
         now, tallies, self._open = self._world.clock.now(), self._open, {}
         rows = []
-        for ((account, region, _), endpoint, variant), tally in tallies.items():
-            if tally.invocations:
-                dimensions = (("EndpointName", endpoint), ("VariantName", variant))
-                rows += [
-                    (MetricKey(account, region, NAMESPACE, name, dimensions), observation)
-                    for name, observation in tally.observations(now)
-                ]
+        for ((account, region, _), endpoint, variant, component), tally in tallies.items():
+            whose: dict[str, tuple[tuple[str, str], ...]] = {
+                "InvocationsPerInstance": (("EndpointName", endpoint), ("VariantName", variant))
+            }
+            if component:
+                whose["InvocationsPerCopy"] = (("InferenceComponentName", component),)
+            rows += [
+                (MetricKey(account, region, NAMESPACE, name, dimensions), observation)
+                for share, dimensions in whose.items()
+                for name, observation in tally.observations(now, share)
+            ]
         if rows:
             await self._world.parts["metric_data"].record(rows)
 

@@ -13,6 +13,7 @@ from salvia.resources.fleet import Route
 from salvia.resources.world import World
 from salvia.services import sagemaker
 from salvia.services.sagemaker.hosting.capacities import update_endpoint_weights_and_capacities
+from salvia.services.sagemaker.hosting.component import InferenceComponent
 from salvia.services.sagemaker.hosting.config import EndpointConfig
 from salvia.services.sagemaker.hosting.endpoint import Endpoint
 from salvia.services.sagemaker.hosting.model import Model
@@ -37,7 +38,7 @@ class Bench:
         self.images: fakes.FakeImages = self.world.images  # type: ignore[assignment]
         self.clock = self.compute.clock
         self.ready: Callable[[ModelRequest], ModelAnswer] | None = echo
-        for kind in (Model, EndpointConfig, Endpoint):
+        for kind in (Model, EndpointConfig, Endpoint, InferenceComponent):
             self.world.kinds[kind.noun] = kind(self.world, fakes.MODELS.service(sagemaker.SERVICE.name))
         self.kind: Endpoint = self.world.kinds["Endpoint"]  # type: ignore[assignment]
 

@@ -78,7 +78,9 @@ async def test_a_model_that_does_not_load_fails_the_endpoint_with_its_last_words
     for _ in range(instances.TRIES):
         await bench.steps(3)
         stream = bench.world.logs.opened[-1]  # type: ignore[attr-defined]
-        path = await bench.world.logs.open_file(fakes.ACCOUNT, fakes.REGION, f"{instances.LOG_GROUP}/e", stream)
+        path = await bench.world.logs.open_file(
+            fakes.ACCOUNT, fakes.REGION, f"{instances.LOG_GROUPS['Endpoint']}/e", stream
+        )
         path.write_text("Traceback\nValueError: no model here\n")
         bench.die(bench.running[-1], 1)
     await bench.steps(3)

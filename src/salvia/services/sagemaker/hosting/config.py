@@ -1,5 +1,6 @@
 """Endpoint configurations: which models an endpoint runs, on how much of the machine, and how traffic is split among them."""
 
+import math
 from collections import Counter
 from typing import Any
 
@@ -20,7 +21,7 @@ MEMBERS = {
     "EnableNetworkIsolation": "behaves",
     "KmsKeyId": "recorded",
     "VpcConfig": "recorded",
-    "ExecutionRoleArn": "recorded",  # it is for inference components; a model has a role of its own
+    "ExecutionRoleArn": "behaves",  # for the containers of inference components; a model has a role of its own
     "MetricsConfig": "recorded",
     "CrossRegionTrafficConfig": "recorded",
     "ExplainerConfig": "refused",
@@ -39,7 +40,7 @@ VARIANT_MEMBERS = {
     "AcceleratorType": "recorded",
     "CoreDumpConfig": "recorded",
     "EnableSSMAccess": "recorded",
-    "ManagedInstanceScaling": "recorded",  # it scales inference components
+    "ManagedInstanceScaling": "behaves",  # for variants that host inference components
     "InferenceAmiVersion": "recorded",
     "CapacityReservationConfig": "recorded",
     "VariantInstanceProvisionTimeoutInSeconds": "recorded",
@@ -59,7 +60,8 @@ class EndpointConfig(Resource):
         variants = [*request["ProductionVariants"], *(request.get("ShadowProductionVariants") or ())]
         for variant in variants:
             _check_variant(variant)
-            await self._check_model(variant["ModelName"], scope)
+            if variant.get("ModelName"):
+                await self._check_model(variant["ModelName"], scope)
         spec = {"EnableNetworkIsolation": False} | request
         for member in ("ProductionVariants", "ShadowProductionVariants"):
             if spec.get(member):
@@ -90,6 +92,7 @@ def _check(request: dict[str, Any]) -> None:
         raise ValidationError("ShadowProductionVariants takes one variant, beside one production variant.")
     if not any(one.get("InitialVariantWeight", 1.0) for one in request["ProductionVariants"]):
         raise ValidationError("InitialVariantWeight must be greater than 0 for at least one of the ProductionVariants.")
+    _check_components(request, variants)
     serverless = [one["VariantName"] for one in variants if one.get("ServerlessConfig")]
     for member in ("DataCaptureConfig", "AsyncInferenceConfig", "ShadowProductionVariants"):
         if serverless and request.get(member):
@@ -104,12 +107,33 @@ def _check(request: dict[str, Any]) -> None:
         raise ValidationError("IncludeInferenceResponseIn is not supported: a notification says where the output is.")
 
 
+def _check_components(request: dict[str, Any], variants: list[dict[str, Any]]) -> None:
+    """Variants without a model are room for inference components: all of a configuration are, or none."""
+    bare = [one for one in variants if not one.get("ModelName")]
+    if not bare:
+        return
+    if len(bare) < len(variants):
+        raise ValidationError("Either all variants of an endpoint configuration name a ModelName, or none does.")
+    if not request.get("ExecutionRoleArn"):
+        raise ValidationError(
+            "ExecutionRoleArn is needed where no variant names a ModelName: for inference components."
+        )
+    for member in ("AsyncInferenceConfig", "ShadowProductionVariants"):
+        if request.get(member):
+            raise ValidationError(f"{member} cannot be used with inference components.")
+    if any(one.get("ServerlessConfig") for one in bare):
+        raise ValidationError("ServerlessConfig cannot be used with inference components: ModelName is needed.")
+
+
 def _check_variant(variant: dict[str, Any]) -> None:
     name = variant["VariantName"]
     if variant.get("InstancePools"):
         raise ValidationError(f"Variant {name}: InstancePools is not supported: name an InstanceType.")
-    if not variant.get("ModelName"):
-        raise ValidationError(f"Variant {name}: ModelName is needed: inference components are not supported yet.")
+    scaling = variant.get("ManagedInstanceScaling") or {}
+    if scaling and variant.get("ModelName"):
+        raise ValidationError("ManagedInstanceScaling is only supported for inference component endpoints.")
+    if scaling.get("MinInstanceCount", 0) > scaling.get("MaxInstanceCount", math.inf):
+        raise ValidationError(f"Variant {name}: MinInstanceCount must not be more than MaxInstanceCount.")
     if variant.get("ServerlessConfig"):
         for member in ("InstanceType", "InitialInstanceCount", "AcceleratorType"):
             if variant.get(member):

@@ -24,7 +24,7 @@ from salvia.services.sagemaker.runs import inference
 from salvia.services.sagemaker.runs.access import Access
 from salvia.services.sagemaker.runs.model import ModelDataError
 
-LOG_GROUP = "/aws/sagemaker/Endpoints"
+LOG_GROUPS = {"Endpoint": "/aws/sagemaker/Endpoints", "InferenceComponent": "/aws/sagemaker/InferenceComponents"}
 TRIES = 2  # of an instance that never was healthy, before its deployment fails
 PING_EVERY = 10.0  # seconds between looks at a healthy instance
 PINGS_MISSED = 3  # in a row, while it has nothing to do, until it is restarted
@@ -95,12 +95,13 @@ class Seat:
 
 
 def log_group(endpoint: Record) -> str:
-    return f"{LOG_GROUP}/{endpoint.name}"
+    return f"{LOG_GROUPS[endpoint.kind]}/{endpoint.name}"
 
 
 def run_names(endpoint: Record, generation: int, variant: Variant, number: str, attempt: int) -> tuple[str, ...]:
     """One for each container, as a function of the record: its creation, the deployment, variant, instance and attempt."""
-    base = f"{endpoint.account}-{endpoint.region}-endpoint-{endpoint.key}-{int(endpoint.created * 1000):x}"
+    kind = "endpoint" if endpoint.kind == "Endpoint" else "component"
+    base = f"{endpoint.account}-{endpoint.region}-{kind}-{endpoint.key}-{int(endpoint.created * 1000):x}"
     name = f"{base}-{generation}-{variant.name}-{number}-{attempt}"
     return tuple(f"{name}-{container}" if container else name for container in range(len(variant.labels)))
 

@@ -21,7 +21,11 @@ _SERVERLESS_CPU = 1769  # MB of memory that come with one vCPU
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A production or shadow variant of a plan. `config` is what CreateEndpointConfig said, `model` what CreateModel said."""
+    """A production or shadow variant of a plan. `config` is what CreateEndpointConfig said, `model` what CreateModel said.
+
+    Without a model it runs nothing itself: its instances are room for inference components. The plan of such a component has
+    one variant, whose instances are the component's copies.
+    """
 
     config: Mapping[str, Any]
     model: Mapping[str, Any]
@@ -57,6 +61,8 @@ class Variant:
         if self.serverless:
             megabytes = self.serverless["MemorySizeInMB"]
             return Share(max(1.0, megabytes / _SERVERLESS_CPU), megabytes << 20)
+        if "_share" in self.config:
+            return Share(*self.config["_share"])
         return share_of(self.config["InstanceType"])
 
     @property
@@ -67,7 +73,9 @@ class Variant:
 def variants_of(plan: Mapping[str, Any]) -> list[Variant]:
     """The production variants, in the configuration's order, then the shadows."""
     config, models = plan["config"], plan["models"]
-    found = [Variant(one, models[one["ModelName"]]) for one in config["ProductionVariants"]]
+    found = [
+        Variant(one, models[one["ModelName"]] if "ModelName" in one else {}) for one in config["ProductionVariants"]
+    ]
     return found + [
         Variant(one, models[one["ModelName"]], True) for one in config.get("ShadowProductionVariants") or ()
     ]
@@ -81,7 +89,7 @@ async def drawn_up(world: World, scope: Scope, name: str, generation: int) -> di
         raise ValidationError(f'Could not find endpoint configuration "{arn}".')
     variants = [*config.spec["ProductionVariants"], *(config.spec.get("ShadowProductionVariants") or ())]
     models = {}
-    for model_name in {variant["ModelName"] for variant in variants}:
+    for model_name in {variant["ModelName"] for variant in variants if "ModelName" in variant}:
         model = await world.table.get("Model", scope.account, scope.region, model_name.lower())
         if model is None:
             raise ValidationError(f'Could not find model "{scope.arn("sagemaker", f"model/{model_name.lower()}")}".')
@@ -89,10 +97,18 @@ async def drawn_up(world: World, scope: Scope, name: str, generation: int) -> di
     return {"generation": generation, "config": config.spec, "models": models}
 
 
+def hosts_components(plan: Mapping[str, Any]) -> bool:
+    """Whether its variants are room for inference components; all are, or none."""
+    return "ModelName" not in plan["config"]["ProductionVariants"][0]
+
+
 def count_of(endpoint: Record, plan: Mapping[str, Any], variant: Variant) -> int:
     """How many instances are wanted. For a serverless variant: the most there may be. Of many models, each has one run."""
     if variant.serverless:
         return 1
+    granted = endpoint.status.get("_granted", {}).get(variant.name)
+    if granted is not None:  # what placement has made of what was asked for
+        return int(granted)
     return int(_capacity(endpoint, plan, variant).get("count", variant.config["InitialInstanceCount"]))
 
 

@@ -4,10 +4,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from salvia.ports.table import Record
-from salvia.resources.fleet import Fleet, Instance, Route, Variant
+from salvia.resources.fleet import Fleet, Instance, Key, Route, Variant
 from salvia.services.sagemaker.hosting import plan as plans
 from salvia.services.sagemaker.hosting import rolling
 from salvia.services.sagemaker.hosting.instances import seats_of
+
+
+def key_of(record: Record) -> Key:
+    """Of the route of an endpoint, or of an inference component: its key follows its noun, which no name of an endpoint has."""
+    return record.account, record.region, record.key if record.kind == "Endpoint" else f"{record.kind}/{record.key}"
 
 
 def route_of(endpoint: Record, fleet: Fleet) -> Route | None:
@@ -15,21 +20,28 @@ def route_of(endpoint: Record, fleet: Fleet) -> Route | None:
     plan = endpoint.status.get("_plan")
     if plan is None or endpoint.wanted == "deleted":
         return None
+    if plans.hosts_components(plan):  # each has a route of its own
+        return Route(key_of(endpoint), endpoint.arn, endpoint.name, variants=[])
     wish, share = endpoint.spec["_wish"], endpoint.status.get("_shift", {}).get("share", 0.0)
     variants = list(_variants(endpoint, plan, fleet, 1 - share)) if share < 1 else []
     if share or rolling.is_rolling(endpoint):
         variants += _variants(endpoint, wish, fleet, share)
     config = plan["config"] if share < 1 else wish["config"]
     capture = config.get("DataCaptureConfig") or {}
+    component = endpoint.kind == "InferenceComponent"
     return Route(
-        key=(endpoint.account, endpoint.region, endpoint.key),
+        key=key_of(endpoint),
         arn=endpoint.arn,
-        name=endpoint.name,
+        name=endpoint.spec["EndpointName"] if component else endpoint.name,
+        component=endpoint.name if component else "",
         variants=[variant for variant, shadow in variants if not shadow],
         shadows=[variant for variant, shadow in variants if shadow],
         facts={
             "capture": capture if capture.get("EnableCapture") else None,
             "async": config.get("AsyncInferenceConfig"),
+            "copies": sum(plans.count_of(endpoint, plan, variant) for variant in plans.variants_of(plan))
+            if component
+            else 0,
         },
     )
 

@@ -57,7 +57,8 @@ def _variants(endpoint: Record, plan: Mapping[str, Any], state: Mapping[str, str
                     "ResolutionTime": endpoint.created,
                 }
                 for container in variant.containers
-            ],
+            ]
+            or None,
             "CurrentWeight": weight,
             "DesiredWeight": weight,
             "VariantStatus": [dict(state)] if state else None,
