@@ -1,7 +1,8 @@
 """Feeds one Pipe channel of a run: a FIFO for each epoch, `<channel>_0` and on, written from the channel's objects.
 
 It runs beside the user's process, so that no server is needed while the run reads. A reader that closes early has the next
-epoch waiting: each FIFO is made before the one before it ends, and is gone when its own epoch is over.
+epoch waiting: each FIFO is made before the one before it ends, and is gone when its own epoch is over. Folders are held open from
+before user code begins, and nothing in them is followed: it may be no FIFO by now, but a link to what is none of its business.
 """
 
 import contextlib
@@ -11,7 +12,7 @@ import itertools
 import json
 import os
 import random
-import signal
+import stat
 import struct
 import sys
 import zlib
@@ -25,6 +26,10 @@ _BLOCK = 1 << 20  # bytes; all that is ever held of an object, and what the FIFO
 _SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ
 _MAGIC = 0xCED7230A
 _RECORD_LIMIT = 1 << 29  # bytes; the length field's upper three bits mean something else
+
+
+class NoFifoError(Exception):
+    """User code has put something else in a FIFO's place."""
 
 
 class UnreadableError(Exception):
@@ -54,15 +59,15 @@ class Plan:
         return itertools.chain.from_iterable(self.records[record] for record in order[first::step])
 
 
-def make_fifo(data: Path, channel: str, epoch: int) -> None:
+def make_fifo(data: int, channel: str, epoch: int) -> None:
     with contextlib.suppress(FileExistsError):
-        os.mkfifo(data / f"{channel}_{epoch}", 0o600)
+        os.mkfifo(f"{channel}_{epoch}", 0o644, dir_fd=data)
 
 
 def feed(
-    plan_file: Path, data: Path, epochs: Iterable[int] | None = None, unreadable: Callable[[str], None] = lambda _: None
+    plan_file: Path, data: int, epochs: Iterable[int] | None = None, unreadable: Callable[[str], None] = lambda _: None
 ) -> None:
-    """Writes epoch after epoch into FIFOs in `data`, as fast as they are read. Raises UnreadableError.
+    """Writes epoch after epoch into FIFOs in the open folder `data`, as fast as they are read. Raises UnreadableError, NoFifoError.
 
     `unreadable` is told of that error first, while the FIFO is still open: its reader has seen no end yet.
     """
@@ -70,8 +75,8 @@ def feed(
     objects = plan_file.with_suffix("")
     for epoch in itertools.count() if epochs is None else epochs:
         make_fifo(data, plan.channel, epoch)
-        fifo = data / f"{plan.channel}_{epoch}"
-        with contextlib.suppress(BrokenPipeError), fifo.open("wb") as pipe:  # waits for a reader
+        name = f"{plan.channel}_{epoch}"
+        with contextlib.suppress(BrokenPipeError), _opened(data, name) as pipe:  # waits for a reader
             make_fifo(data, plan.channel, epoch + 1)
             with contextlib.suppress(OSError):
                 fcntl.fcntl(pipe, _SET_PIPE_SIZE, _BLOCK)
@@ -82,7 +87,19 @@ def feed(
                 pipe.flush()
                 unreadable(str(error))
                 raise
-        fifo.unlink(missing_ok=True)  # to open it again would wait for ever
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=data)  # to open it again would wait for ever
+
+
+def _opened(data: int, name: str) -> BinaryIO:
+    try:
+        descriptor = os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=data)
+    except OSError as error:
+        raise NoFifoError(f"{name}: {error.strerror}") from error
+    if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NoFifoError(f"{name} is no FIFO")
+    return os.fdopen(descriptor, "wb")
 
 
 def _write(plan: Plan, objects: Path, piece: int | str, pipe: BinaryIO) -> None:
@@ -113,8 +130,22 @@ def _blocks(path: Path, *, packed: bool) -> Iterator[bytes]:
         raise UnreadableError(said) from error
 
 
-def feed_run(plan_file: str, ml: str, user: int) -> None:
-    """Feeds a run whose user process is `user` and whose /opt/ml is `ml`; when data cannot be read, says so and ends the run.
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The folders of a run's /opt/ml that its feeders write to, open."""
+
+    data: int
+    output: int
+
+    @classmethod
+    def of(cls, ml: str) -> "Places":
+        for path in ("input/data", "output"):
+            Path(ml, path).mkdir(parents=True, exist_ok=True)
+        return cls(*(os.open(f"{ml}/{path}", os.O_RDONLY | os.O_DIRECTORY) for path in ("input/data", "output")))
+
+
+def feed_run(plan_file: str, places: Places, kill: Callable[[], None]) -> None:
+    """Feeds a run; when data cannot be read, says so and ends the run by `kill`.
 
     A pipe that only ended early would look like a smaller channel.
     """
@@ -122,12 +153,12 @@ def feed_run(plan_file: str, ml: str, user: int) -> None:
     def end(error: str) -> None:
         reason = f"ClientError: Data download failed: channel {Path(plan_file).stem}: {error}"
         print(f"salvia: {reason}", file=sys.stderr, flush=True)
-        failure = Path(ml, "output/failure")
-        failure.parent.mkdir(parents=True, exist_ok=True)
-        failure.write_text(reason, encoding="utf-8")
-        for kill in (os.killpg, os.kill):  # its children too, where it has begun
-            with contextlib.suppress(OSError):
-                kill(user, signal.SIGKILL)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink("failure", dir_fd=places.output)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        with os.fdopen(os.open("failure", flags, 0o644, dir_fd=places.output), "w", encoding="utf-8") as failure:
+            failure.write(reason)
+        kill()
 
-    with contextlib.suppress(UnreadableError):
-        feed(Path(plan_file), Path(ml, "input/data"), unreadable=end)
+    with contextlib.suppress(UnreadableError, NoFifoError):
+        feed(Path(plan_file), places.data, unreadable=end)

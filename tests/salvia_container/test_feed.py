@@ -12,9 +12,13 @@ from typing import Any
 
 import pytest
 
-from salvia_container.feed import UnreadableError, feed, feed_run
+from salvia_container.feed import NoFifoError, Places, UnreadableError, feed, feed_run
 
 MAGIC = 0xCED7230A
+
+
+def opened(folder: Path) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
 
 
 class Channel:
@@ -37,7 +41,7 @@ class Channel:
         }
         self.plan.write_text(json.dumps(whole | plan))
         os.mkfifo(self.data / "train_0")
-        self.feeder = threading.Thread(target=feed, args=(self.plan, self.data, range(epochs)), daemon=True)
+        self.feeder = threading.Thread(target=feed, args=(self.plan, opened(self.data), range(epochs)), daemon=True)
 
 
 def read(folder: Path, *objects: bytes, epochs: int = 1, **plan: Any) -> list[bytes]:
@@ -79,7 +83,7 @@ def test_what_is_not_gzip_is_an_error(tmp_path: Path) -> None:
     reader.start()
 
     with pytest.raises(UnreadableError, match="is not gzip"):
-        feed(channel.plan, channel.data, range(1))
+        feed(channel.plan, opened(channel.data), range(1))
     reader.join()
 
 
@@ -88,10 +92,39 @@ def test_data_that_cannot_be_read_ends_the_run_and_leaves_the_reason(tmp_path: P
     (tmp_path / "input").mkdir()
     channel.data.rename(tmp_path / "input/data")
     with subprocess.Popen(["cat", tmp_path / "input/data/train_0"], start_new_session=True) as user:
-        feed_run(str(channel.plan), str(tmp_path), user.pid)
+        feed_run(str(channel.plan), Places.of(str(tmp_path)), user.kill)
 
     assert user.returncode == -signal.SIGKILL
     assert (tmp_path / "output/failure").read_text().startswith("ClientError: Data download failed: channel train: ")
+
+
+@pytest.mark.parametrize("instead", ["a link", "a file"])
+def test_nothing_but_a_fifo_is_written_to(tmp_path: Path, instead: str) -> None:
+    channel, elsewhere = Channel(tmp_path, b"the data"), tmp_path / "elsewhere"
+    elsewhere.write_text("precious")
+    (channel.data / "train_0").unlink()
+    if instead == "a link":
+        (channel.data / "train_0").symlink_to(elsewhere)
+    else:
+        (channel.data / "train_0").hardlink_to(elsewhere)
+
+    with pytest.raises(NoFifoError):
+        feed(channel.plan, opened(channel.data), range(1))
+    assert elsewhere.read_text() == "precious"
+
+
+def test_the_reason_of_an_end_is_written_nowhere_else(tmp_path: Path) -> None:
+    channel, elsewhere = Channel(tmp_path, b"1,2\n", gzip=True), tmp_path / "elsewhere"
+    (tmp_path / "input").mkdir()
+    channel.data.rename(tmp_path / "input/data")
+    places = Places.of(str(tmp_path))
+    elsewhere.write_text("precious")
+    (tmp_path / "output/failure").symlink_to(elsewhere)
+    with subprocess.Popen(["cat", tmp_path / "input/data/train_0"]) as user:
+        feed_run(str(channel.plan), places, user.kill)
+
+    assert elsewhere.read_text() == "precious"
+    assert "is not gzip" in (tmp_path / "output/failure").read_text()
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -112,10 +112,16 @@ def _feed(plan: str, user: int, request: Request, log: int) -> NoReturn:
         kernel.drop_privileges(uid, uid)
         kernel.die_with_parent()
         feeding = importlib.import_module("salvia_container.feed")  # most runs have no use for it
-        feeding.feed_run(f"{root.FEED}/{plan}", sandbox.ML, user)
+        feeding.feed_run(f"{root.FEED}/{plan}", feeding.Places.of(sandbox.ML), lambda: _kill(user))
         code = 0
     finally:
         os._exit(code)
+
+
+def _kill(user: int) -> None:
+    for kill in (os.killpg, os.kill):  # its children too, where it has begun
+        with contextlib.suppress(OSError):
+            kill(user, signal.SIGKILL)
 
 
 def _limit_processes(threads: int) -> None:

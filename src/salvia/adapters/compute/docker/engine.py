@@ -83,8 +83,6 @@ class Docker:
         run = await self.find(spec.name)
         if run is not None:
             return run
-        if (self._folders.path(spec.name) / "feed").exists():
-            raise CannotLaunchError("Pipe mode is not supported for an image that Docker runs: use File or FastFile")
         try:
             bridged = await asyncio.to_thread(self._has_bridge)
         except DaemonError as error:

@@ -1,20 +1,23 @@
 """Looks after one container from its making to its end, in a process of its own that outlives the server.
 
-It keeps the same files as the supervisor of a sandbox (salvia_container.launch.record), so that servers see no difference.
+It keeps the same files as the supervisor of a sandbox (salvia_container.launch.record), so that servers see no difference. Pipe
+channels are fed by children of its own, through the FIFOs in the folder that the container sees as /opt/ml.
 Arguments: SOCKET FOLDER LOG NAME; the container's configuration, as the API's CreateContainer takes it, comes by stdin.
 """
 
 import contextlib
+import glob
 import json
 import os
 import select
 import signal
 import sys
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 from salvia.adapters.images.daemon import Daemon, DaemonError, Output
-from salvia_container.launch import record
+from salvia_container import feed
+from salvia_container.launch import kernel, record
 from salvia_container.launch.requests import NOT_STARTED
 
 _POLL_SECONDS = 1.0
@@ -47,14 +50,40 @@ class _Supervisor:
         if record.read_stop(self._folder) is not None:  # stopped before it was launched: it ends without having started
             record.write_ending(self._folder, record.Ending(-signal.SIGTERM, time.time()))
             return
+        feeders: list[int] = []
         try:
+            feeders = self._feed()
             ending = self._start_and_follow(configuration)
         except DaemonError as error:
             os.write(self._log, f"salvia: the container could not be started: {error}\n".encode())
             ending = record.Ending(NOT_STARTED, time.time(), "NotStarted")
+        for feeder in feeders:
+            os.kill(feeder, signal.SIGKILL)
         with contextlib.suppress(DaemonError):
             self._daemon.remove(self._name)  # before its end is known: what it left running is gone then
         record.write_ending(self._folder, ending)
+
+    def _feed(self) -> list[int]:
+        """Starts the feeders, which wait for their readers."""
+        path = f"/proc/self/fd/{self._folder}"
+        plans = glob.glob(f"{path}/feed/*{feed.SUFFIX}")
+        places = feed.Places.of(f"{path}/ml") if plans else None  # before the container may change what is there
+        feeders = []
+        for plan in plans:
+            feeders.append(os.fork())
+            if not feeders[-1]:
+                assert places is not None
+                self._feed_channel(plan, places)
+        return feeders
+
+    def _feed_channel(self, plan: str, places: feed.Places) -> NoReturn:
+        try:
+            kernel.die_with_parent()
+            os.umask(0)
+            os.dup2(self._log, 2)
+            feed.feed_run(plan, places, lambda: self._signal("SIGKILL"))
+        finally:
+            os._exit(0)
 
     def _start_and_follow(self, configuration: dict[str, Any]) -> record.Ending:
         """Raises DaemonError when it cannot be started."""

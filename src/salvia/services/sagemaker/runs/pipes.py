@@ -92,7 +92,8 @@ def _handed_over(feed: Feed, beside: Path, data: Path) -> None:
     first = data / f"{name}_0"
     data.mkdir(parents=True, exist_ok=True)
     if not first.exists():
-        os.mkfifo(first, 0o600)
+        os.mkfifo(first)
+        first.chmod(0o644)  # an image's own user reads it too
 
 
 async def _records(objects: Objects, source: dict[str, Any]) -> list[list[Item | str]]:
