@@ -25,6 +25,14 @@ from salvia_container.script_mode.train import _to_one_line, asked_for
         ),
         ("10%\r20%\r30%", "30%"),
         ("[rank0]: RuntimeError: gone\n", "[rank0]: RuntimeError: gone"),
+        (
+            "[1,3]<stderr>:ValueError[1,3]<stderr>:: no[1,3]<stderr>:\n-----\nMPI_ABORT was invoked\n-----\n",
+            "ValueError: no",
+        ),
+        (
+            "mpirun noticed that process rank 2 exited on signal 9.\n------\n",
+            "mpirun noticed that process rank 2 exited on signal 9.",
+        ),
         (f"ValueError: {'x' * 1000}", f"ValueError: {'x' * 588}"),
     ],
 )
@@ -78,12 +86,15 @@ def test_the_reason_of_a_failure_is_one_line(tmp_path: Path, written: str, line:
 @pytest.mark.parametrize(
     ("name", "what"),
     [
-        ("sagemaker_mpi_enabled", "MPI is"),
+        ("sagemaker_mpi_enabled", "MPI is"),  # where there is no mpirun
         ("sagemaker_parameter_server_enabled", "Parameter servers are"),
         ("sagemaker_distributed_dataparallel_enabled", "smdistributed is"),
     ],
 )
-def test_a_way_to_distribute_that_is_not_here_is_refused_in_words(name: str, what: str) -> None:
+def test_a_way_to_distribute_that_is_not_here_is_refused_in_words(
+    monkeypatch: pytest.MonkeyPatch, name: str, what: str
+) -> None:
+    monkeypatch.setenv("PATH", "")
     assert why_not({name: True}, 2).startswith(f"{what} not supported")
     assert why_not({name: False, "sagemaker_torch_distributed_enabled": True}, 2) == ""
 

@@ -4,6 +4,7 @@ Everything a run may see is named here; whatever is not (the data folder, homes,
 there. The folder of runs is shown to the template alone, under RUNS: each run gives it up when it enters its own view.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -54,6 +55,7 @@ _LINKS = {
     "var/tmp": "/tmp",  # noqa: S108 - the run's own
     "var/run": "/run",
     "etc/mtab": "/proc/self/mounts",
+    "etc/environment": "/tmp/environment",  # noqa: S108 - AWS's launchers of MPI add to it
 }
 RUN_FILES = ("hosts", "hostname", "passwd", "group")  # of /etc, each run's own
 
@@ -131,8 +133,20 @@ def build(at: str, plan: dict[str, Any]) -> None:
         _show(at, folder, f"{CODE}/{os.path.basename(folder)}")
     if plan["environment"]:
         _show(at, plan["environment"], ENVIRONMENT)
+        _add_daemons(at)
     _show(at, plan["runs"], RUNS, read_only=False)
     kernel.bind("/proc", f"{at}/proc")  # the template's; each run mounts its own over it
+
+
+def _add_daemons(at: str) -> None:
+    """Lays what the environment has in `sbin` over the host's /usr/sbin, where AWS's launchers look for sshd. Kernels before 5.11 let no ordinary user do so."""
+    own, host = f"{at}{ENVIRONMENT}/sbin", os.path.realpath("/usr/sbin")
+    if not os.path.isdir(own):
+        return
+    os.chdir(at)  # the kernel would take a colon or a comma in `at` for its own
+    plain = kernel.READ_ONLY | kernel.NO_SETUID | kernel.NO_DEVICES
+    with contextlib.suppress(OSError):
+        kernel.mount("overlay", at + host, "overlay", plain, f"lowerdir={ENVIRONMENT[1:]}/sbin:{host[1:]}")
 
 
 def _write_etc(etc: str) -> None:

@@ -51,6 +51,8 @@ def _runner(job: Any) -> Any:
     asked = job.additional_framework_parameters
     if asked.get("sagemaker_torch_distributed_enabled") or asked.get("sagemaker_pytorch_ddp_enabled"):
         return runner.RunnerType.TorchDistributed
+    if asked.get("sagemaker_mpi_enabled"):
+        return runner.RunnerType.MPI
     return runner.RunnerType.Process
 
 

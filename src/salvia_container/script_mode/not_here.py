@@ -1,18 +1,40 @@
 """Ways to start a script on several instances that AWS's images have and these do not, and what to do instead."""
 
+import filecmp
+import shutil
 from collections.abc import Mapping
 from typing import Any
 
-_INSTEAD = 'Use distribution={"torch_distributed": {"enabled": True}} with PyTorch, or tf.distribute.MultiWorkerMirroredStrategy with TensorFlow.'
-_SERVERS = "sagemaker_parameter_server_enabled"
-_WHY = {
-    "sagemaker_mpi_enabled": f"MPI is not supported: instances here have neither mpirun nor an SSH server. {_INSTEAD}",
-    "sagemaker_distributed_dataparallel_enabled": f"smdistributed is not supported: AWS publishes it for its GPU instances only. {_INSTEAD}",
-    _SERVERS: "Parameter servers are not supported: the TensorFlow that runs here has no estimators, "
-    "which they are for. Use tf.distribute.MultiWorkerMirroredStrategy.",
-}
+from salvia_container.launch.root import ENVIRONMENT
+
+_SMDISTRIBUTED = (
+    "smdistributed is not supported: AWS publishes it for its GPU instances only. "
+    'Use distribution={"torch_distributed": {"enabled": True}} with PyTorch, or tf.distribute.MultiWorkerMirroredStrategy with TensorFlow.'
+)
+_SERVERS = (
+    "Parameter servers are not supported: the TensorFlow that runs here has no estimators, which they are for. "
+    "Use tf.distribute.MultiWorkerMirroredStrategy."
+)
+_MPI = "MPI is not supported by this image: it has no mpirun. The images of PyTorch, Hugging Face and TensorFlow have."
+_SSHD = "MPI is not supported on several instances of this machine: before Linux 5.11 only a server that runs as root can give them an SSH server."
 
 
 def why_not(asked: Mapping[str, Any], instances: int) -> str:
     """Why a job with these framework parameters cannot run, or "". One instance starts no parameter servers, on AWS neither."""
-    return next((why for name, why in _WHY.items() if asked.get(name) and (name != _SERVERS or instances > 1)), "")
+    if asked.get("sagemaker_distributed_dataparallel_enabled"):
+        return _SMDISTRIBUTED
+    if asked.get("sagemaker_parameter_server_enabled") and instances > 1:
+        return _SERVERS
+    if asked.get("sagemaker_mpi_enabled") and not shutil.which("mpirun"):
+        return _MPI
+    if asked.get("sagemaker_mpi_enabled") and instances > 1 and not _has_sshd():
+        return _SSHD
+    return ""
+
+
+def _has_sshd() -> bool:
+    """Whether the launchers will find this environment's, and not the host's or none."""
+    try:
+        return filecmp.cmp("/usr/sbin/sshd", f"{ENVIRONMENT}/sbin/sshd", shallow=False)
+    except FileNotFoundError:
+        return False

@@ -10,6 +10,9 @@ _STRAGGLERS = 1.0  # seconds for what a process left behind to let go of its sta
 _ERROR = re.compile(
     r"^(?:\[[^\]]*\]:?)?\s*(?:[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Warning)\b.*|ERROR: .*)$"
 )
+_TAG = re.compile(
+    r"\[\d+,\d+\]<std(?:err|out)>:"
+)  # which process said it, as mpirun writes it before all that it reads at once
 
 
 class Said:
@@ -34,6 +37,6 @@ class Said:
 
 def cause(said: str) -> str:
     """The line that says why a program ended: of several errors the last, which ended it; "" when it said nothing."""
-    lines = [line.strip() for line in said.replace("\r", "\n").splitlines() if line.strip()]
+    lines = [line.strip() for line in _TAG.sub("", said).replace("\r", "\n").splitlines() if line.strip(" -")]
     named = [line for line in lines if _ERROR.match(line)]
     return (named or lines or [""])[-1][:_LONGEST]

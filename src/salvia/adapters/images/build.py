@@ -40,9 +40,20 @@ _COMPLAINT = 1500  # characters of uv's complaint that are passed on
 # module stands in for that part.
 _FROM_SOURCE = ("sagemaker-training", "sagemaker-inference", "pyspark")
 _NO_COMPILER = {"CC": "true", "CXX": "true", "LDSHARED": "true"}
-_STANDS_IN = {"gethostname.py": '"""Host names here are those of the instances already: there is nothing to load."""\n'}
-# Commands of AWS's images that no package brings: by the package that they start, their name and the module that does it.
-_COMMANDS = {"pyspark": ("smspark-submit", "salvia_container.spark")}
+# The toolkit has mpirun's processes load that part first, by its file's name: the stand-in's is of a library that they load anyway.
+_STANDS_IN = {
+    "gethostname.py": '"""Host names here are those of the instances already: there is nothing to load."""\n__file__ = "libc.so.6"\n'
+}
+# Commands of AWS's images that no package brings: the package that they belong to, their file and the module that does it.
+_COMMANDS = (
+    ("pyspark", "bin/smspark-submit", "salvia_container.spark"),
+    ("openmpi", "bin/ssh", "salvia_container.ssh.client"),
+    ("openmpi", "sbin/sshd", "salvia_container.ssh.server"),
+)
+# The launchers of MPI jobs ask with paramiko whether the other instances are there.
+_ASKING = "\nfrom salvia_container.ssh import asking\n\nasking.use(SSHClient)\n"
+# Instances share the cores of a machine: mpirun would bind the first process of each to the same one. UCX complains of what a sandbox hides.
+_MPI_SETTINGS = "\nhwloc_base_binding_policy = none\nmpi_yield_when_idle = 1\nosc = ^ucx\n"
 # Libraries that a user's requirements.txt does not replace: an old pin of one would fetch gigabytes, and break what depends on it.
 _KEPT = (
     "numpy",
@@ -136,10 +147,16 @@ def _fill(folder: Path, lock: str, say: Callable[[str], None]) -> None:
         _install(folder, "sources.txt", sources, "--no-build-isolation", "--no-cache", **_NO_COMPILER)
         for name, text in _STANDS_IN.items():
             _write(site / name, text)
-    for package, (command, module) in _COMMANDS.items():
-        if any(locked.startswith(f"{package}==") for locked in packages):
-            _write(folder / "bin" / command, f'#!/bin/sh\nexec python -m {module} "$@"\n', 0o755)
-    if any(package.startswith("torch==") for package in packages):
+    names = {package.partition("==")[0] for package in packages}
+    for package, command, module in _COMMANDS:
+        if package in names:
+            (folder / command).parent.mkdir(exist_ok=True)
+            (folder / command).parent.chmod(0o755)
+            _write(folder / command, f'#!/bin/sh\nexec python -m {module} "$@"\n', 0o755)
+    if "openmpi" in names:
+        _extend(site / "paramiko/__init__.py", _ASKING)
+        _extend(folder / "etc/openmpi-mca-params.conf", _MPI_SETTINGS)
+    if "torch" in names:
         no_gpu.free(site)
     for package, other in _ALSO_KNOWN_AS.items():
         _name_too(site, package, other)
@@ -163,6 +180,12 @@ def _name_too(site: Path, package: str, other: str) -> None:
         folder.chmod(0o755)
         _write(folder / "METADATA", f"Metadata-Version: 2.1\nName: {other}\nVersion: {version}\n")
         _write(folder / "INSTALLER", "salvia\n")
+
+
+def _extend(file: Path, text: str) -> None:
+    whole = file.read_text(encoding="utf-8") + text
+    file.unlink()  # it may be a link to uv's cache
+    _write(file, whole)
 
 
 def _write(file: Path, text: str, mode: int = 0o644) -> None:

@@ -93,6 +93,19 @@ async def test_an_instance_that_runs_keeps_its_data_when_the_server_died_before_
     assert [spec.hostname for spec in bench.compute.launched] == ["algo-1", "algo-2", "algo-2"]
 
 
+async def test_instances_know_each_other_by_one_secret_whatever_the_server_lived_through(bench: Bench) -> None:
+    await bench.create(ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 2})
+    await bench.running()
+    first = (bench.ml(0) / "input/config/ssh-secret").read_text()
+    bench.compute.folder(bench.compute.launched[1].name).joinpath("input/config/ssh-secret").unlink()
+    del bench.compute.runs[bench.compute.launched[1].name]
+    await bench.step()
+    await bench.step()
+
+    assert len(bytes.fromhex(first)) == 32
+    assert (bench.ml(1) / "input/config/ssh-secret").read_text() == first
+
+
 async def test_an_upload_that_was_never_recorded_is_done_again_under_the_same_key(bench: Bench) -> None:
     await bench.create()
     await bench.running()

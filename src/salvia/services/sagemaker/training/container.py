@@ -20,6 +20,7 @@ from salvia.services.sagemaker.runs.cluster import Host, addresses, resource_con
 from salvia.services.sagemaker.runs.instances import Instance
 
 _SDK = "--client_sagemaker_pysdk_version"
+SECRET = "_ssh_secret"  # noqa: S105 - the member of a job's status: what its instances know each other by, see salvia_container.ssh
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 NO_PROGRAM = (
     "ClientError: CannotStartContainerError. Please make sure the container can be run with 'docker run <image> train': "
@@ -78,6 +79,8 @@ def write_configuration(job: Record, folder: Path, hosts: list[Host], host: Host
         documents["checkpointconfig"] = {"LocalPath": "/opt/ml/checkpoints", **spec["CheckpointConfig"]}
     for name, document in documents.items():
         (folder / "input/config" / f"{name}.json").write_text(json.dumps(document))
+    if SECRET in job.status:
+        (folder / "input/config/ssh-secret").write_text(job.status[SECRET])
     inside.write_metadata(folder, job, spec["RoleArn"])
 
 

@@ -9,6 +9,7 @@ A job's life is a list of situations, each decided from what is observed of its 
     settled         remove the runs                                                                   clear()
 """
 
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,9 @@ class TrainingJob(InstancesJob):
         if not container.can_train(job, image):
             return self.finish(job, "Failed", reason=container.NO_PROGRAM)
         missing = [host for host, run in zip(hosts, runs, strict=True) if run is None]
+        if missing and len(hosts) > 1 and container.SECRET not in job.status:
+            job.status[container.SECRET] = secrets.token_hex(32)
+            return AT_ONCE  # saved before the first instance starts: all have the same
         if missing:
             return await self.begin(job, image, hosts, missing)
         begun = [run for run in runs if run is not None]
