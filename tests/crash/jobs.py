@@ -88,6 +88,18 @@ def model(cluster: Cluster, name: str) -> dict[str, bytes]:
         return {member.name: tar.extractfile(member).read() for member in tar if member.isfile()}  # type: ignore[union-attr]
 
 
+def keys(cluster: Cluster, prefix: str) -> list[str]:
+    pages = cluster.client("s3").get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+    return [item["Key"] for page in pages for item in page.get("Contents", ())]
+
+
+def below(cluster: Cluster, prefix: str) -> dict[str, bytes]:
+    """The objects below the prefix, by what follows it in their keys."""
+    s3 = cluster.client("s3")
+    read = {key: s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys(cluster, prefix)}
+    return {key.removeprefix(prefix): data for key, data in read.items()}
+
+
 def supervisor(data: Path, name: str, attempt: int = 0, host: str = "algo-1") -> int:
     """The process that looks after a run of the job."""
     (claim,) = (data / "runs").glob(f"*-training-{name}-*-{attempt}-{host}/claim")

@@ -1,9 +1,12 @@
 """Instances that work together, while servers die and one of them is killed: one job, each instance once, one ending."""
 
+import hashlib
 import os
 import random
 import signal
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +57,23 @@ pathlib.Path("/opt/ml/model", host).write_text(str(total))
 """
 
 
+# Each instance writes its checkpoints, two of them too large to be sent from memory, and works on until it is told to end.
+CHECKPOINTS = """
+import hashlib, os, pathlib, time
+host, folder = os.environ["CURRENT_HOST"], pathlib.Path("/opt/ml/checkpoints")
+print("started", host)
+for number in range(FILES):
+    data = os.urandom(9 << 20 if number in (FILES // 3, FILES - 1) else 20_000)
+    (folder / f"{host}-{number:03}").write_bytes(data)
+    print(hashlib.sha256(data).hexdigest(), f"{host}-{number:03}")
+print("written", host)
+while not (folder / "end").exists():
+    time.sleep(0.05)
+pathlib.Path("/opt/ml/model", host).write_text("saved")
+"""
+FILES = 60
+
+
 @pytest.fixture
 def cluster(data: Path, chance: random.Random) -> Any:
     with Cluster(data, chance) as cluster:
@@ -62,22 +82,42 @@ def cluster(data: Path, chance: random.Random) -> Any:
         assert cluster.said() == ""
 
 
-def create(cluster: Cluster, name: str, rounds: int) -> str:
-    script = SUMS.replace("ROUNDS", str(rounds))
-    cluster.ask("s3", lambda s3: s3.put_object(Bucket=BUCKET, Key="code/sums.py", Body=script))
+def create(cluster: Cluster, name: str, script: str, count: int, **more: Any) -> str:
+    cluster.ask("s3", lambda s3: s3.put_object(Bucket=BUCKET, Key="code/script.py", Body=script))
     source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/code"}}
     asked = jobs.request(
         name,
-        "exec python /opt/ml/input/data/code/sums.py",
+        "exec python /opt/ml/input/data/code/script.py",
         InputDataConfig=[{"ChannelName": "code", "DataSource": source}],
-        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": len(HOSTS), "VolumeSizeInGB": 1},
-        Environment={"PORT": str(free_port())},
+        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": count, "VolumeSizeInGB": 1},
+        **more,
     )
     return jobs.create(cluster, asked)
 
 
+def add_up(cluster: Cluster, name: str, rounds: int) -> str:
+    script = SUMS.replace("ROUNDS", str(rounds))
+    return create(cluster, name, script, len(HOSTS), Environment={"PORT": str(free_port())})
+
+
+def said(cluster: Cluster, name: str, what: str) -> int:
+    """How many lines of the job begin with it."""
+    return sum(line.startswith(what) for line in jobs.lines(cluster, name))
+
+
+def many_sent(cluster: Cluster, count: float) -> bool:
+    return len(jobs.keys(cluster, "checkpoints/")) >= count
+
+
+def until(seen: Callable[[], bool], what: str, seconds: float = 90) -> None:
+    over = time.monotonic() + seconds
+    while not seen():
+        assert time.monotonic() < over, what
+        time.sleep(0.01)
+
+
 def test_instances_work_on_together_while_servers_die(cluster: Cluster) -> None:
-    name = create(cluster, "sums", rounds=60)
+    name = add_up(cluster, "sums", rounds=60)
     cluster.kill_at_random(5, 0.1, 1.0)
     job = jobs.ended(cluster, name)
 
@@ -91,11 +131,8 @@ def test_instances_work_on_together_while_servers_die(cluster: Cluster) -> None:
 def test_when_one_instance_is_killed_the_job_fails_once_and_says_that_it_was_lost(
     cluster: Cluster, server: str
 ) -> None:
-    name = create(cluster, "lost", rounds=100_000)
-    until = time.monotonic() + 60
-    while sum(line.startswith("working") for line in jobs.lines(cluster, name)) < len(HOSTS):
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    name = add_up(cluster, "lost", rounds=100_000)
+    until(lambda: said(cluster, name, "working") == len(HOSTS), "the instances do not work")
     victim = jobs.supervisor(cluster.data, name, host="algo-3")
     if server == "down":
         cluster.kill()
@@ -108,4 +145,31 @@ def test_when_one_instance_is_killed_the_job_fails_once_and_says_that_it_was_los
     assert job["TrainingJobStatus"] == "Failed"
     assert job["FailureReason"].startswith("InternalServerError: We encountered an internal error.")
     assert jobs.steps(job) == [*jobs.ALL_STEPS[:-1], "Failed"]
-    assert sum(line.startswith("started") for line in jobs.lines(cluster, name)) == len(HOSTS)
+    assert said(cluster, name, "started") == len(HOSTS)
+
+
+def test_every_instances_checkpoints_are_whole_though_servers_die_while_they_are_sent(cluster: Cluster) -> None:
+    config = {"S3Uri": f"s3://{BUCKET}/checkpoints", "LocalPath": "/opt/ml/checkpoints"}
+    name = create(cluster, "saves", CHECKPOINTS.replace("FILES", str(FILES)), count=2, CheckpointConfig=config)
+    until(lambda: said(cluster, name, "written") == 2, "the checkpoints are not written")
+    moments = []
+    for share in (0.1, 0.4, 0.7, 0.95):  # a server that starts sends all of them anew
+        cluster.kill()
+        cluster.restart()
+        until(partial(many_sent, cluster, share * 2 * FILES), "the checkpoints are not sent")
+        moments.append(len(jobs.keys(cluster, "checkpoints/")))
+    cluster.kill()
+    for host in HOSTS[:2]:
+        (folder,) = (cluster.data / "runs").glob(f"*-training-{name}-*-{host}")
+        (folder / "ml/checkpoints/end").touch()
+    cluster.restart()
+    job = jobs.ended(cluster, name)
+    print(f"killed when {moments} of {2 * FILES} checkpoints had been sent")  # noqa: T201 - shown with -rP
+
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    assert jobs.steps(job) == jobs.ALL_STEPS
+    assert jobs.model(cluster, name) == {host: b"saved" for host in HOSTS[:2]}
+    assert said(cluster, name, "started") == said(cluster, name, "written") == 2
+    hashes = {line.split()[1]: line.split()[0] for line in jobs.lines(cluster, name) if len(line.split()[0]) == 64}
+    kept = {key: hashlib.sha256(data).hexdigest() for key, data in jobs.below(cluster, "checkpoints/").items()}
+    assert kept == hashes | {"end": hashlib.sha256(b"").hexdigest()}

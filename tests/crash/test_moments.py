@@ -32,14 +32,6 @@ def stop_and_kill(cluster: Cluster, name: str) -> None:
     cluster.kill()
 
 
-def below(cluster: Cluster, prefix: str) -> dict[str, bytes]:
-    """The objects below the prefix, by what follows it in their keys."""
-    s3 = cluster.client("s3")
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
-    keys = [item["Key"] for page in pages for item in page.get("Contents", ())]
-    return {key.removeprefix(prefix): s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
-
-
 def test_a_stop_acknowledged_before_the_kill_is_honoured(cluster: Cluster) -> None:
     script = "trap 'echo asked > /opt/ml/model/saved; exit 0' TERM; echo started; sleep 100 & wait"
     name = jobs.create(cluster, jobs.request("stopped", script))
@@ -104,7 +96,7 @@ def test_every_checkpoint_arrives_though_the_server_dies_while_they_are_written(
     job = jobs.ended(cluster, name)
 
     assert job["TrainingJobStatus"] == "Completed"
-    found = below(cluster, "checkpoints/")
+    found = jobs.below(cluster, "checkpoints/")
     printed = [line.split()[0] for line in jobs.lines(cluster, name)]
     assert [hashlib.sha256(found[str(number)]).hexdigest() for number in range(1, 61)] == printed
 
@@ -155,7 +147,7 @@ def test_a_model_arrives_whole_though_every_upload_of_it_is_interrupted(cluster:
 
     assert job["TrainingJobStatus"] == "Completed"
     assert jobs.steps(job) == jobs.ALL_STEPS
-    left = below(cluster, f"out/{name}/output/model")
+    left = jobs.below(cluster, f"out/{name}/output/model")
     files = unpacked(left[".tar.gz"]) if compression == "GZIP" else {key[1:]: data for key, data in left.items()}
     printed = [line.split()[0] for line in jobs.lines(cluster, name)]
     assert [hashlib.sha256(files[str(number)]).hexdigest() for number in range(1, 301)] == printed
