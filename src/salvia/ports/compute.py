@@ -37,7 +37,7 @@ class RunSpec:
 class Run:
     """What is observed of a run. `exit_code` is None while it runs; a signal's number is negative.
 
-    `cause` says what the exit code cannot: "OutOfMemory", "Lost" (its supervisor died with the machine),
+    `cause` says what the exit code cannot: "OutOfMemory", "DiskFull", "Lost" (its supervisor died with the machine),
     "NotStarted" (user code never ran; the log says why), or "".
     """
 

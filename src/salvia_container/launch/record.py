@@ -3,6 +3,7 @@
 claim   made and locked by the one supervisor that may start user code; its lock is held while the run lives
 stop    the wish to end it: a grace in seconds
 exit    how it ended; written once, whole
+room    holds the disk space that the ending needs, in case the run fills the disk
 """
 
 import contextlib
@@ -14,7 +15,8 @@ from dataclasses import asdict, dataclass
 
 from salvia_container.launch import kernel
 
-CLAIM, STOP, EXIT = "claim", "stop", "exit"
+CLAIM, STOP, EXIT, ROOM = "claim", "stop", "exit", "room"
+_ROOM = 1 << 20  # bytes: for the ending, and for what the server then writes until it can remove the run
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,25 @@ def is_held(folder: int) -> bool:
     return False
 
 
+def keep_room(folder: int) -> None:
+    """Before user code begins. Raises OSError where there is no room to keep."""
+    descriptor = os.open(ROOM, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=folder)
+    try:
+        os.posix_fallocate(descriptor, 0, _ROOM)
+    finally:
+        os.close(descriptor)
+
+
+def is_full(folder: int) -> bool:
+    """Whether a run can have ended because its disk is full. It is not once the ending is written."""
+    disk = os.fstatvfs(folder)
+    return disk.f_bavail * disk.f_frsize < _ROOM
+
+
 def write_ending(folder: int, ending: Ending) -> None:
-    """Durable when it returns; the first ending stays."""
+    """Durable when it returns; the first ending stays. Raises OSError when others have filled the disk."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(ROOM, dir_fd=folder)
     _write_once(folder, EXIT, json.dumps(asdict(ending)).encode())
 
 
@@ -121,8 +140,12 @@ def _write_once(folder: int, name: str, data: bytes) -> None:
 def _stage(folder: int, name: str, data: bytes) -> str:
     temporary = f".{name}.{os.getpid()}.{time.monotonic_ns()}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
-    with open(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
+    try:
+        os.write(descriptor, data)
         os.fsync(descriptor)
+    except OSError:
+        os.unlink(temporary, dir_fd=folder)
+        raise
+    finally:
+        os.close(descriptor)
     return temporary

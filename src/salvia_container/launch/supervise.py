@@ -95,6 +95,7 @@ class _Supervisor:
     def _start(self, request: Request, given: Descriptors, claim: int, taken: int) -> str:
         """Lets user code begin; else returns a sentence that says why not."""
         _prepare_folder(request)
+        record.keep_room(given.folder)
         requests.send_order(self.orders.to_init, given)
         self._memory.limit(request.memory)
         # Nothing may run that a power failure would forget to have run.
@@ -153,10 +154,13 @@ class _Supervisor:
         exit_code = os.waitstatus_to_exitcode(int(status)) if status else -signal.SIGKILL
         if exit_code and isinstance(self._memory, Group) and self._memory.exceeded():
             self._cause = "OutOfMemory"
+        if exit_code and not self._cause and record.is_full(given.folder):
+            self._cause = "DiskFull"
         record.write_ending(given.folder, record.Ending(exit_code, time.time(), self._cause))
 
     def _fail(self, given: Descriptors, reason: str) -> None:
-        os.write(given.log, f"{reason.strip()}\n".encode())
+        with contextlib.suppress(OSError):  # a full disk
+            os.write(given.log, f"{reason.strip()}\n".encode())
         record.write_ending(given.folder, record.Ending(requests.NOT_STARTED, time.time(), "NotStarted"))
 
 

@@ -1,5 +1,6 @@
 """What a program says on its standard error: passed on as it comes, and the line of it that tells why the program ended."""
 
+import contextlib
 import os
 import re
 import threading
@@ -30,7 +31,8 @@ class Said:
 
     def _pass_on(self, reader: int) -> None:
         while data := os.read(reader, 65536):
-            os.write(2, data)
+            with contextlib.suppress(OSError):  # a full disk must not keep the program from ending
+                os.write(2, data)
             self._kept = (self._kept + data)[-_TAIL:]
         os.close(reader)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from salvia_container.script_mode.waiting import WaitingProcess
 
 _FRAMEWORK = "SAGEMAKER_TRAINING_MODULE"  # where AWS's images name their framework's part of the toolkit
-_FAILURE = Path("/opt/ml/output/failure")
+_OUTPUT = Path("/opt/ml/output")
 
 
 def asked_for(hyperparameters: Mapping[str, str]) -> bool:
@@ -31,7 +31,9 @@ def train_script(forget: Sequence[str] = ()) -> int:
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
     if code:
-        _to_one_line(_FAILURE)
+        _to_one_line(_OUTPUT / "failure")
+    elif not (_OUTPUT / "success").exists():
+        return 1  # it says success too where it had no room to write down the failure
     return code
 
 

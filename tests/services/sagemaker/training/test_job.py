@@ -204,6 +204,7 @@ async def test_over_time_is_stopped_with_its_model(bench: Bench) -> None:
         ("", 1, "", "AlgorithmError: last line, exit code: 1"),
         ("", -9, "", "AlgorithmError: last line, exit code: 137"),
         ("", -9, "OutOfMemory", "AlgorithmError: OutOfMemory: Please use an instance type with more memory"),
+        ("", 1, "DiskFull", "AlgorithmError: No space left on device: the disk that holds the server's data is full."),
         ("", -9, "Lost", "InternalServerError: We encountered an internal error."),
     ],
 )

@@ -51,7 +51,10 @@ class Ends:
         self._timer = loop.call_later(_LOOK_SECONDS, self._look) if self._watched else None
 
     def _look_at(self, name: str) -> None:
-        run = self._folders.observe(name)
+        try:
+            run = self._folders.observe(name)
+        except OSError:  # a full disk: the kernel goes on telling, so whoever asks shall see it instead
+            run = None
         if run is None or run.exit_code is not None:
             self.forget(name)
             self._call(name)

@@ -63,6 +63,11 @@ async def reason(world: World, job: Record, ended: Ended) -> str:
             "AlgorithmError: OutOfMemory: Please use an instance type with more memory, "
             f"or reduce the size of job data processed on an instance., exit code: {code}"
         )
+    if run.cause == "DiskFull":  # and what the job said of it had no room
+        return (
+            "AlgorithmError: No space left on device: the disk that holds the server's data is full. "
+            f"Please free some of it, or write less., exit code: {code}"
+        )
     said = ""
     with suppress(OSError):
         said = read_below(world.compute.folder(run.name), "output/failure", _LONGEST).decode(errors="replace").strip()

@@ -55,10 +55,12 @@ async def upload_output(objects: Objects, job: Record, folders: list[Path]) -> N
 
 async def _upload_tar(objects: Objects, uri: str, files: dict[str, Path], ml: Path) -> None:
     target = draft(ml)
-    await asyncio.to_thread(_pack, files, target)
-    bucket, key = bucket_and_key(uri)
-    await objects.put_file(bucket, key, target, content_type="application/x-gzip")
-    target.unlink(missing_ok=True)
+    try:
+        await asyncio.to_thread(_pack, files, target)
+        bucket, key = bucket_and_key(uri)
+        await objects.put_file(bucket, key, target, content_type="application/x-gzip")
+    finally:
+        target.unlink(missing_ok=True)
 
 
 def _pack(files: dict[str, Path], target: Path) -> None:
