@@ -22,7 +22,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measured.processes import cpu_of
+from benchmarks.measured.processes import cpu_alone, cpu_of
 from benchmarks.measured.requests import length_of
 
 _LONGEST = 30.0  # seconds that one answer may take
@@ -35,6 +35,7 @@ class Round:
     answered: int
     seconds: float
     cpu: float  # of the server's processes, for one request
+    alone: float  # of the server's own process, without its children, for one request
     p50: float
     p99: float
 
@@ -54,13 +55,14 @@ def loaded(pid: int, port: int, requests: list[bytes], connections: int, seconds
             file.name,
         ]
         root = Path(__file__).parents[2]
-        before = cpu_of(pid)
+        before, before_alone = cpu_of(pid), cpu_alone(pid)
         done = subprocess.run(command, cwd=root, check=True, capture_output=True)
-        cpu = cpu_of(pid) - before
+        cpu, alone = cpu_of(pid) - before, cpu_alone(pid) - before_alone
     told = json.loads(done.stdout)
     if told["refused"]:
         raise RuntimeError(f"{told['refused']} of {told['answered']} requests were refused: {told['complaint']}")
-    return Round(told["answered"], told["seconds"], cpu / told["answered"], told["p50"], told["p99"])
+    answered = told["answered"]
+    return Round(answered, told["seconds"], cpu / answered, alone / answered, told["p50"], told["p99"])
 
 
 @dataclass(slots=True)

@@ -19,12 +19,20 @@ def tree(pid: int) -> list[int]:
 
 def cpu_of(pid: int) -> float:
     """Seconds of CPU time, user and system, of the tree; also of children that have ended and were waited for."""
-    ticks = 0
-    for member in tree(pid):
-        with suppress(OSError):
-            fields = Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split()
-            ticks += sum(int(field) for field in fields[11:15])
-    return ticks * _TICK
+    return sum(sum(_times(member)) for member in tree(pid))
+
+
+def cpu_alone(pid: int) -> float:
+    """Seconds of CPU time, user and system, of one process: all its threads, no child."""
+    return sum(_times(pid)[:2])
+
+
+def _times(pid: int) -> list[float]:
+    """User and system time, and both again of children that were waited for; nothing for a process that has gone."""
+    with suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return [int(field) * _TICK for field in fields[11:15]]
+    return []
 
 
 def memory_of(pid: int) -> int:

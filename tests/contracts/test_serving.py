@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +236,25 @@ class TestFrames(ServingContract):
             await self.ask(serving, b"x")
 
         assert not caught.value.sent
+
+    async def test_what_is_asked_in_one_turn_is_sent_together(self) -> None:
+        ours, theirs = socket.socketpair()
+        theirs.setblocking(False)
+        theirs.send(frames.hello(1, 4))
+        run, loop = FramedRun(partial(Dialled().dial, "run")), asyncio.get_running_loop()
+        await run.begin(ours)
+        asked = [run.ask(ModelRequest(body), 5, streams=False) for body in (b"a", b"b", b"c")]
+        for one in asked:
+            one.send(None)
+        with pytest.raises(BlockingIOError):
+            theirs.recv(1 << 16)
+        seen = [frame.body for frame in frames.Reader().feed(await loop.sock_recv(theirs, 1 << 16))]
+        for one in asked:
+            one.close()
+        run.close()
+        theirs.close()
+
+        assert seen == [b"a", b"b", b"c"]
 
 
 BLOCKED: set[asyncio.StreamWriter] = set()

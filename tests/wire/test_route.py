@@ -144,6 +144,17 @@ def test_what_is_signed_for_sagemaker_is_told_apart_by_path(
     assert (*names(route), route.protocol) == (service, operation, REST_JSON)
 
 
+def test_a_path_that_was_found_is_not_taken_for_another_request() -> None:
+    url = "/endpoints/again/invocations"
+    for _ in range(2):
+        assert names(find("POST", url, "sagemaker")) == ("sagemaker-runtime", "InvokeEndpoint")
+        assert find("POST", url, "sagemaker").labels == {"EndpointName": "again"}
+        assert names(find("POST", url, "sagemaker", x_amz_target="SageMaker.ListModels")) == ("sagemaker", "ListModels")
+        for method, signing in (("PUT", "sagemaker"), ("POST", "logs")):
+            with pytest.raises(AwsError, match="No operation"):
+                find(method, url, signing)
+
+
 @pytest.mark.parametrize(("version", "protocol"), [("1.0", JSON_1_0), ("1.1", JSON_1_1)])
 def test_a_target_names_a_json_operation(version: str, protocol: object) -> None:
     route = find(

@@ -112,6 +112,33 @@ async def test_what_is_asked_again_is_a_question_of_its_own() -> None:
         assert asked == [json.loads(body)] * 3
 
 
+async def test_an_invocation_is_of_its_own_head_and_body_each_time() -> None:
+    seen: list[dict[str, Any]] = []
+
+    async def invoke(call: Call) -> dict[str, Any]:
+        seen.append(call.params.copy())
+        call.params.clear()
+        return {"Body": b""}
+
+    wire = answering("sagemaker-runtime", "InvokeEndpoint", invoke)
+    asked = [
+        ("e", b"1", {}),
+        ("e", b"2", {"content_type": "text/csv"}),
+        ("f", b"3", {"content_type": "text/csv"}),
+        ("f", b"", {"content_type": "text/csv"}),
+        ("f", b"4", {"content_type": "text/csv", "x_amzn_sagemaker_inference_id": "i"}),
+    ] * 2
+    for endpoint, body, headers in asked:
+        url = f"/endpoints/{endpoint}/invocations"
+        response = await ask(wire, "POST", url, signed("sagemaker", "POST", url, body, **headers), body)
+        assert response.status == 200
+
+    assert [one["Body"] for one in seen] == [body for _, body, _ in asked]
+    assert [one["EndpointName"] for one in seen] == [endpoint for endpoint, _, _ in asked]
+    assert [one.get("ContentType") for one in seen] == [headers.get("content_type") for *_, headers in asked]
+    assert [one.get("InferenceId") for one in seen] == [None, None, None, None, "i"] * 2
+
+
 async def test_a_wrong_question_is_wrong_each_time(wire: Wire) -> None:
     for _ in range(2):
         status, answer = await ask_json(wire, "SageMaker.DescribeTrainingJob", b'{"TrainingJobName": "-"}')

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from salvia.model.shapes import OperationModel, ServiceModel
@@ -38,25 +39,24 @@ class _Node:
     entries: dict[str, list[_Entry]] = field(default_factory=dict)  # by method
 
 
-_MOST_KNOWN = 1000
+class Found(NamedTuple):
+    """The operation's name and its labels, decoded. `alone`: any request of that method and path without a query gets the same."""
+
+    name: str
+    labels: dict[str, str]
+    alone: bool
 
 
 class PathTable:
-    """`find` gives the operation's name and its labels, decoded; None when no operation of the service fits."""
+    """`find` gives None when no operation of the service fits."""
 
     def __init__(self, service: ServiceModel) -> None:
         self._root = _Node()
-        self._known: dict[tuple[str, str], tuple[str, dict[str, str]]] = {}  # where method and path alone decide
         for name in service.operation_names:
             self._add(service.operation(name))
 
-    def find(
-        self, method: str, path: str, arguments: Mapping[str, str], headers: Mapping[str, str]
-    ) -> tuple[str, dict[str, str]] | None:
+    def find(self, method: str, path: str, arguments: Mapping[str, str], headers: Mapping[str, str]) -> Found | None:
         """`path` is still percent-encoded. Raises Malformed when a label is not UTF-8."""
-        known = self._known.get((method, path))
-        if known is not None and not arguments:
-            return known
         segments = path.split("/")[1:]
         if segments == [""]:
             segments = []
@@ -64,17 +64,10 @@ class PathTable:
         for entries, values in _candidates(self._root, segments, 0, (), method):
             entry = _choose(entries, arguments, headers)
             if entry is not None:
-                found = entry.name, {name: _decode(value) for name, value in zip(entry.labels, values, strict=True)}
-                if alone and len(entries) == 1 and not entry.headers:
-                    self._keep((method, path), found)
-                return found
+                labels = {name: _decode(value) for name, value in zip(entry.labels, values, strict=True)}
+                return Found(entry.name, labels, alone and len(entries) == 1 and not entry.headers)
             alone = False
         return None
-
-    def _keep(self, asked: tuple[str, str], found: tuple[str, dict[str, str]]) -> None:
-        if len(self._known) >= _MOST_KNOWN:
-            del self._known[next(iter(self._known))]
-        self._known[asked] = found
 
     def _add(self, operation: OperationModel) -> None:
         path, _, query = operation.request_uri.partition("?")

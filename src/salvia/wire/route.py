@@ -16,6 +16,7 @@ from salvia.wire.protocols.protocol import WireProtocol
 from salvia.wire.protocols.table import CBOR, JSON_1_0, JSON_1_1, QUERY, REST_JSON, REST_XML
 
 _FORM = "application/x-www-form-urlencoded"
+_MOST_KNOWN = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ class Router:
                 self._by_target[metadata["targetPrefix"]] = service
         self._paths: dict[str, PathTable] = {}
         self._rpc: dict[tuple[str, str, str], Route] = {}
+        self._known: dict[tuple[str, str, str], Route] = {}  # where signing name, method and path alone decide
 
     def find(self, request: Request, mark: Mark) -> Route:
         """Raises UnknownOperation, or AwsError when what is asked and what is signed for differ."""
@@ -100,6 +102,9 @@ class Router:
             return self._json(target, request.headers.get("content-type", ""), mark)
         if request.headers.get("smithy-protocol") == "rpc-v2-cbor":
             return self._cbor(request.path, mark)
+        known = self._known.get((mark.signing, request.method, request.path))
+        if known is not None and not request.query:
+            return known
         services = self._asked(mark)
         if mark.place.prefix == "sns" and services and request.method == "GET" and request.path.endswith(".pem"):
             operation = unmodelled(services[0], "GetSigningCertificate", {"method": "GET"})
@@ -209,12 +214,22 @@ class Router:
             except Malformed as error:
                 raise AwsError("Couldn't parse the specified URI.", code="InvalidURI") from error
             if found is not None:
-                return Route(service, service.operation(found[0]), protocol, found[1])
+                route = Route(service, service.operation(found.name), protocol, found.labels)
+                if found.alone and mark.signing and service.name != "s3":
+                    self._keep((mark.signing, request.method, request.path), route)
+                return route
         if not services or services[0].name == "s3":
             raise AwsError(
                 "The specified method is not allowed against this resource.", code="MethodNotAllowed", http_status=405
             )
         raise UnknownOperation(f"No operation of {services[0].name} is at {request.method} {request.path}")
+
+    def _keep(self, asked: tuple[str, str, str], route: Route) -> None:
+        if any(_speaks(service, "query") for service in self._by_signing[asked[0]]):
+            return  # where a form may be meant for another of them
+        if len(self._known) >= _MOST_KNOWN:
+            del self._known[next(iter(self._known))]
+        self._known[asked] = route
 
     def _table(self, service: ServiceModel) -> PathTable:
         table = self._paths.get(service.name)

@@ -23,6 +23,7 @@ from salvia.wire.files import OpenFile
 from salvia.wire.hosts import Place, read_host
 from salvia.wire.incoming import Incoming, too_large
 from salvia.wire.message import Peer, Request, Response
+from salvia.wire.protocols.bindings import blob_of, told_by_head
 from salvia.wire.protocols.json import Json
 from salvia.wire.protocols.protocol import WireProtocol
 from salvia.wire.protocols.query import read_form
@@ -39,7 +40,7 @@ Authorize = Callable[[Call], Awaitable[None]]
 _BODY_LIMIT = 16 << 20  # JSON, CBOR, forms and XML
 _PAYLOAD_LIMIT = 64 << 20  # what an operation takes as it is, such as an invocation's input; only S3's streams
 _POLL = 256  # bytes of a body that may come again
-_MOST_POLLS = 1000
+_MOST_ASKED = 1000
 _SIGNED_QUERY = ("X-Amz-", "AWSAccessKeyId=", "Action=")
 _log = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ class Wire:
         self._router = Router(models, dict.fromkeys([*services, *self._raw]))
         self._verifier = Verifier(credentials, clock, settings.max_clock_skew_seconds)
         self._validation_codes: dict[str, str] = {}
-        self._polls: dict[tuple[str, str, bytes], dict[str, Any]] = {}
+        self._asked: dict[tuple[Any, ...], dict[str, Any]] = {}
 
     async def handle(
         self,
@@ -220,20 +221,27 @@ class Wire:
         return found
 
     def _parse(self, exchange: Exchange, route: Route, operation: OperationModel) -> dict[str, Any]:
-        """What is asked, held to the model. Who waits for something asks the same again and again, in a few flat members."""
-        body = exchange.request.body
-        if len(body) > _POLL or not isinstance(route.protocol, Json) or "requestcompression" in operation.raw:
+        """What is asked, held to the model. Who waits for something, or invokes an endpoint, asks the same again and again."""
+        request, shape = exchange.request, operation.input
+        if shape is None or "requestcompression" in operation.raw:
             return self._read(exchange, route, operation)
-        asked = operation.service.name, operation.name, body
-        known = self._polls.get(asked)
+        blob = blob_of(shape) if route.protocol is REST_JSON and not request.query else ""
+        asked: tuple[Any, ...]
+        if blob:  # anything may stand in it: what is remembered is of the head alone
+            asked = operation, not request.body, *told_by_head(request, shape)
+        elif len(request.body) <= _POLL and isinstance(route.protocol, Json):
+            asked = operation, request.body
+        else:
+            return self._read(exchange, route, operation)
+        known = self._asked.get(asked)
         if known is None:
             known = self._read(exchange, route, operation)
             if any(isinstance(value, dict | list) for value in known.values()):
                 return known
-            if len(self._polls) >= _MOST_POLLS:
-                del self._polls[next(iter(self._polls))]
-            self._polls[asked] = known
-        return known.copy()
+            if len(self._asked) >= _MOST_ASKED:
+                del self._asked[next(iter(self._asked))]
+            self._asked[asked] = {**known, blob: b""} if blob in known else known
+        return {**known, blob: request.body} if blob in known else known.copy()
 
     def _read(self, exchange: Exchange, route: Route, operation: OperationModel) -> dict[str, Any]:
         if "requestcompression" in operation.raw:

@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import re
 from calendar import timegm
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from email.utils import parsedate_tz
 from functools import lru_cache
 from time import gmtime, strftime, strptime
@@ -67,7 +67,7 @@ class Verifier:
         self._clock = clock
         self._max_skew = max_skew
 
-    async def verify(
+    def verify(
         self,
         method: str,
         raw_path: str,
@@ -77,8 +77,8 @@ class Verifier:
         family: Family,
         body: bytes | None = None,
         anonymous: bool = False,
-    ) -> Verified:
-        """Raises AwsError in the words of `family`.
+    ) -> Coroutine[Any, Any, Verified]:
+        """To be awaited at once. Raises AwsError in the words of `family`.
 
         `raw_path` and `query` are as they came, still percent-encoded; `headers` have lower-case names. `body` is the
         whole body, which is then checked here; None means that it is still to come and wire/body.py will hold it to
@@ -86,9 +86,22 @@ class Verifier:
         for S3, or where `anonymous` allows it.
         """
         authorization = headers.get("authorization")
-        now = self._clock.now()
         if authorization is not None and not query:  # most requests
-            return await self._by_header(method, raw_path, query, headers, authorization, family, body, now)
+            return self._by_header(method, raw_path, query, headers, authorization, family, body)
+        return self._by_any(method, raw_path, query, headers, authorization, family, body, anonymous=anonymous)
+
+    async def _by_any(
+        self,
+        method: str,
+        raw_path: str,
+        query: str,
+        headers: Mapping[str, str],
+        authorization: str | None,
+        family: Family,
+        body: bytes | None,
+        *,
+        anonymous: bool,
+    ) -> Verified:
         presigned = "X-Amz-Algorithm=" in query or "X-Amz-Signature=" in query
         by_version_2 = family is Family.S3 and "AWSAccessKeyId=" in query and "Signature=" in query
         if (authorization is not None) + presigned + by_version_2 > 1:
@@ -98,11 +111,11 @@ class Verifier:
                 code="InvalidArgument",
             )
         if authorization is not None:
-            found = await self._by_header(method, raw_path, query, headers, authorization, family, body, now)
+            found = await self._by_header(method, raw_path, query, headers, authorization, family, body)
         elif presigned:
-            found = await self._by_query(method, raw_path, query, headers, family, body, now)
+            found = await self._by_query(method, raw_path, query, headers, family, body)
         elif by_version_2:
-            found = await verify_presigned(self._credentials, method, raw_path, query, headers, now)
+            found = await verify_presigned(self._credentials, method, raw_path, query, headers, self._clock.now())
         elif family is Family.S3 or anonymous:
             found = Verified(payload=_stated_payload(headers) or UNSIGNED)
         else:
@@ -118,8 +131,8 @@ class Verifier:
         authorization: str,
         family: Family,
         body: bytes | None,
-        now: float,
     ) -> Verified:
+        now = self._clock.now()
         head, _, signature = authorization.rpartition("Signature=")
         claim = _claim_of_header(head) if len(signature) == 64 else None
         if claim is None:
@@ -128,7 +141,10 @@ class Verifier:
         self._check_time(claim, timestamp, now, family)
         if family is Family.S3:
             _check_amazon_headers(claim.signed_headers, headers)
-        credential = await self._find(claim.access_key, headers.get("x-amz-security-token"), now, family)
+        credential = await self._credentials.find(claim.access_key)
+        if credential is None:
+            raise refusal(Refusal.UNKNOWN_KEY, family)
+        check_token(credential, headers.get("x-amz-security-token"), now, family)
         if family is Family.S3 or body is None or len(body) > _LARGE:
             payload = await _payload(headers, family, body)
         else:
@@ -144,15 +160,18 @@ class Verifier:
         headers: Mapping[str, str],
         family: Family,
         body: bytes | None,
-        now: float,
     ) -> Verified:
+        now = self._clock.now()
         stated = {name: unquote(value) for name, _, value in (part.partition("=") for part in query.split("&"))}
         claim = _claim_of_query(stated, family)
         timestamp = stated["X-Amz-Date"]
         self._check_expiry(claim, timestamp, stated["X-Amz-Expires"], now, family)
         if family is Family.S3:
             _check_amazon_headers(claim.signed_headers, headers)
-        credential = await self._find(claim.access_key, stated.get("X-Amz-Security-Token"), now, family)
+        credential = await self._credentials.find(claim.access_key)
+        if credential is None:
+            raise refusal(Refusal.UNKNOWN_KEY, family)
+        check_token(credential, stated.get("X-Amz-Security-Token"), now, family)
         if "x-amz-content-sha256" in claim.signed_headers:
             payload = await _payload(headers, family, body)
         else:
@@ -160,13 +179,6 @@ class Verifier:
         rest = "&".join(part for part in query.split("&") if not part.startswith("X-Amz-Signature="))
         signed = _Signed(method, raw_path, rest, headers, claim, timestamp, payload)
         return _settle(signed, credential, stated["X-Amz-Signature"], family)
-
-    async def _find(self, access_key: str, token: str | None, now: float, family: Family) -> Credential:
-        credential = await self._credentials.find(access_key)
-        if credential is None:
-            raise refusal(Refusal.UNKNOWN_KEY, family)
-        check_token(credential, token, now, family)
-        return credential
 
     def _check_time(self, claim: _Claim, timestamp: str, now: float, family: Family) -> None:
         signed = _epoch(timestamp)

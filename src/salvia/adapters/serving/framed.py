@@ -1,4 +1,8 @@
-"""Asking a container that speaks frames: any number of requests on each of a few connections."""
+"""Asking a container that speaks frames: any number of requests on each of a few connections.
+
+What is asked in one turn of the event loop is sent at once: a send for each request would cost as much as its signature does, and wake a
+worker that could have answered them together.
+"""
 
 import asyncio
 import socket
@@ -107,6 +111,7 @@ class _Line(asyncio.Protocol):
         self.hello: asyncio.Future[tuple[int, int]] = self._loop.create_future()
         self.asked: dict[int, _Asked] = {}
         self.load = 0.0
+        self._unsent: list[bytes] = []
         self._timer: asyncio.TimerHandle | None = None  # one for all requests: most are answered long before
         self._looks = _NEVER
 
@@ -121,7 +126,9 @@ class _Line(asyncio.Protocol):
         until = self._loop.time() + seconds
         asked = self.asked[number] = _Asked(self._loop.create_future(), weight, until)
         self.load += weight
-        self.transport.write(frame)
+        if not self._unsent:
+            self._loop.call_soon(self._send)
+        self._unsent.append(frame)
         if until < self._looks:
             self._look_at(until)
         return await asked.answer
@@ -130,6 +137,10 @@ class _Line(asyncio.Protocol):
         self.transport.close()
 
     # ------------------------------------------------------------- what the event loop calls
+
+    def _send(self) -> None:
+        unsent, self._unsent = self._unsent, []
+        self.transport.write(unsent[0] if len(unsent) == 1 else b"".join(unsent))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]  # a stream's

@@ -43,6 +43,24 @@ def read_head(request: Request, shape: Shape) -> dict[str, Any]:
     return result
 
 
+def told_by_head(request: Request, shape: Shape) -> tuple[str | None, ...]:
+    """All that `read_head` looks at in a request without a query, of a shape without a map of headers."""
+    return request.path, *map(request.headers.get, _headers_of(shape))
+
+
+@cache
+def blob_of(shape: Shape) -> str:
+    """The member that is the whole body as it came, beside none that is a map of headers; "" when there is none."""
+    payload = shape.payload
+    whole = payload is not None and shape.members[payload].type == "blob"
+    return payload if payload and whole and all(place != HEADERS for _, place, _, _ in _placed(shape)) else ""
+
+
+@cache
+def _headers_of(shape: Shape) -> tuple[str, ...]:
+    return tuple(wire for _, place, wire, _ in _placed(shape) if place == HEADER)
+
+
 @cache
 def _placed(shape: Shape) -> list[tuple[str, str, str, Shape]]:
     """Members that stand in the head: name, place, name on the wire (headers in lower case), shape."""
