@@ -99,11 +99,12 @@ def test_a_job_of_processes_that_wait_stops_when_asked(sdk2: Client) -> None:
         + """
 import time
 job = fit(wait=False, hyperparameters={"waits": 300})
-deadline = time.time() + 180
+deadline = time.time() + 300
 while lines(job).count("all wait") < 4 and time.time() < deadline:
     time.sleep(1)
 job.stop()
-job.wait(logs=False)
+while job.describe()["TrainingJobStatus"] in ("InProgress", "Stopping") and time.time() < deadline:
+    time.sleep(1)
 result = {"status": job.describe()["TrainingJobStatus"], "waited": lines(job).count("all wait")}
 """,
         timeout=600,

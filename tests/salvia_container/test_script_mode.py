@@ -9,6 +9,7 @@ import pytest
 from salvia_container.script_mode.not_here import why_not
 from salvia_container.script_mode.requirements import kept_versions, settle
 from salvia_container.script_mode.said import cause
+from salvia_container.script_mode.tensorflow_cluster import with_servers, workers
 from salvia_container.script_mode.train import _to_one_line, asked_for
 
 
@@ -87,7 +88,6 @@ def test_the_reason_of_a_failure_is_one_line(tmp_path: Path, written: str, line:
     ("name", "what"),
     [
         ("sagemaker_mpi_enabled", "MPI is"),  # where there is no mpirun
-        ("sagemaker_parameter_server_enabled", "Parameter servers are"),
         ("sagemaker_distributed_dataparallel_enabled", "smdistributed is"),
     ],
 )
@@ -99,8 +99,18 @@ def test_a_way_to_distribute_that_is_not_here_is_refused_in_words(
     assert why_not({name: False, "sagemaker_torch_distributed_enabled": True}, 2) == ""
 
 
-def test_one_instance_needs_no_parameter_servers() -> None:
-    assert why_not({"sagemaker_parameter_server_enabled": True}, 1) == ""
+def test_the_first_instance_is_the_master_and_every_server_of_tensorflow_has_a_port_of_its_own() -> None:
+    hosts = ["algo-1", "algo-2", "algo-3"]
+    config = with_servers(hosts, "algo-3", 20000)
+
+    assert config["cluster"] == {
+        "master": ["algo-1:20000"],
+        "worker": ["algo-2:20001", "algo-3:20002"],
+        "ps": ["algo-1:20003", "algo-2:20004", "algo-3:20005"],
+    }
+    assert config["task"] == {"type": "worker", "index": 1}
+    assert with_servers(hosts, "algo-1", 20000)["task"] == {"type": "master", "index": 0}
+    assert workers(hosts, "algo-2", 20000)["cluster"] == {"worker": ["algo-1:20000", "algo-2:20001", "algo-3:20002"]}
 
 
 def test_a_script_is_asked_for_by_hyperparameter_or_variable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,11 +9,11 @@ from typing import Any
 
 from sagemaker_training import entry_point, environment, errors, runner
 
+from salvia_container.script_mode import tensorflow_cluster
 from salvia_container.script_mode.not_here import why_not
 from salvia_container.training import cpus
 
 _PORT = "7777"
-_TF_PORT = 8890
 
 
 def main() -> None:
@@ -25,11 +25,26 @@ def main() -> None:
 
 
 def tensorflow() -> None:
-    """For TensorFlow: TF_CONFIG when there are several instances, as its distribution strategies read it."""
+    """For TensorFlow: TF_CONFIG when there are several instances, as its distribution strategies read it, and parameter servers when they are asked for."""
     job = environment.Environment()
-    if len(job.hosts) > 1:
-        os.environ["TF_CONFIG"] = json.dumps(_workers(job))
+    hosts, port = list(job.hosts), tensorflow_cluster.first_port()
+    if len(hosts) > 1 and job.additional_framework_parameters.get("sagemaker_parameter_server_enabled"):
+        _run_beside_servers(job, hosts, port)
+        return
+    if len(hosts) > 1:
+        os.environ["TF_CONFIG"] = json.dumps(tensorflow_cluster.workers(hosts, job.current_host, port))
     _run(job, job.to_cmd_args())
+
+
+def _run_beside_servers(job: Any, hosts: list[str], port: int) -> None:
+    """The master's end is the job's: until then the other instances' servers are needed."""
+    config = tensorflow_cluster.with_servers(hosts, job.current_host, port)
+    os.environ["TF_CONFIG"] = json.dumps(config)
+    server = tensorflow_cluster.serve(config, hosts.index(job.current_host))
+    _run(job, job.to_cmd_args())
+    if job.current_host != hosts[0]:
+        tensorflow_cluster.wait_for_the_end_of(config["cluster"]["ps"][0])
+    del server
 
 
 def _run(job: Any, arguments: list[str]) -> None:
@@ -54,13 +69,3 @@ def _runner(job: Any) -> Any:
     if asked.get("sagemaker_mpi_enabled"):
         return runner.RunnerType.MPI
     return runner.RunnerType.Process
-
-
-def _workers(job: Any) -> dict[str, Any]:
-    hosts = list(job.hosts)
-    cluster = {"worker": [f"{host}:{_TF_PORT}" for host in hosts]}
-    return {
-        "cluster": cluster,
-        "task": {"type": "worker", "index": hosts.index(job.current_host)},
-        "environment": "cloud",
-    }

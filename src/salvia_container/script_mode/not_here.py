@@ -11,20 +11,14 @@ _SMDISTRIBUTED = (
     "smdistributed is not supported: AWS publishes it for its GPU instances only. "
     'Use distribution={"torch_distributed": {"enabled": True}} with PyTorch, or tf.distribute.MultiWorkerMirroredStrategy with TensorFlow.'
 )
-_SERVERS = (
-    "Parameter servers are not supported: the TensorFlow that runs here has no estimators, which they are for. "
-    "Use tf.distribute.MultiWorkerMirroredStrategy."
-)
 _MPI = "MPI is not supported by this image: it has no mpirun. The images of PyTorch, Hugging Face and TensorFlow have."
 _SSHD = "MPI is not supported on several instances of this machine: before Linux 5.11 only a server that runs as root can give them an SSH server."
 
 
 def why_not(asked: Mapping[str, Any], instances: int) -> str:
-    """Why a job with these framework parameters cannot run, or "". One instance starts no parameter servers, on AWS neither."""
+    """Why a job with these framework parameters cannot run, or ""."""
     if asked.get("sagemaker_distributed_dataparallel_enabled"):
         return _SMDISTRIBUTED
-    if asked.get("sagemaker_parameter_server_enabled") and instances > 1:
-        return _SERVERS
     if asked.get("sagemaker_mpi_enabled") and not shutil.which("mpirun"):
         return _MPI
     if asked.get("sagemaker_mpi_enabled") and instances > 1 and not _has_sshd():

@@ -81,7 +81,12 @@ def run_of(world: World, job: Record, image: Image, instance: Instance) -> RunSp
         image=image.name,
         command=command(job, image),
         log=instance.log,
-        variables={**image.variables, **asked, **platform, **inside.access(world, instance.credential)},
+        variables={
+            **image.variables,
+            **asked,
+            **platform,
+            **inside.access(world, instance.credential, (host.name for host in instance.hosts)),
+        },
         read_only=instance.linked,
         hostname=instance.host.name,
         hosts=addresses(instance.hosts),

@@ -5,6 +5,7 @@ Source: AWS's open training toolkits, and `get_execution_role` of the SageMaker 
 
 import json
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -37,11 +38,15 @@ def region_of(record: Record) -> dict[str, str]:
     }
 
 
-def access(world: World, credential: Credential | None) -> dict[str, str]:
-    """The run's own temporary session, and the way to the API under the names that AWS clients read; nothing for an isolated one."""
+def access(world: World, credential: Credential | None, hosts: Iterable[str] = ()) -> dict[str, str]:
+    """The run's own temporary session, and the way to the API under the names that AWS clients read; nothing for an isolated one.
+
+    `hosts` are the job's, which gRPC, too, would seek through the proxy.
+    """
     if credential is None:
         return {}
     url = world.parts["endpoint_url"]
+    direct = ",".join(("127.0.0.1", "localhost", *hosts))
     proxy = _proxy(url, world.settings.host, credential)
     return {
         "AWS_ACCESS_KEY_ID": credential.access_key,
@@ -50,8 +55,8 @@ def access(world: World, credential: Credential | None) -> dict[str, str]:
         "AWS_ENDPOINT_URL": url,
         "HTTPS_PROXY": proxy,
         "https_proxy": proxy,
-        "NO_PROXY": "127.0.0.1,localhost",
-        "no_proxy": "127.0.0.1,localhost",
+        "NO_PROXY": direct,
+        "no_proxy": direct,
         "AWS_CA_BUNDLE": f"/opt/ml/{BUNDLE}",
         "REQUESTS_CA_BUNDLE": f"/opt/ml/{BUNDLE}",
         "SSL_CERT_FILE": f"/opt/ml/{BUNDLE}",

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from salvia.ports.compute import RunSpec
-from salvia.ports.credentials import Credential
 from salvia.ports.images import Image
 from salvia.ports.table import Record
 from salvia.resources.world import World
@@ -90,7 +89,7 @@ def run_of(world: World, job: Record, image: Image, instance: Instance) -> RunSp
         image=image.name,
         command=_command(job.spec["AlgorithmSpecification"], image),
         log=instance.log,
-        variables=_variables(world, job, image, instance.host, instance.credential),
+        variables=_variables(world, job, image, instance),
         read_only=instance.linked,
         hostname=instance.host.name,
         hosts=addresses(instance.hosts),
@@ -106,11 +105,16 @@ def _command(algorithm: Mapping[str, Any], image: Image) -> tuple[str, ...]:
     return (*(entry or image.entry_points["train"]), *algorithm.get("ContainerArguments", ()))
 
 
-def _variables(world: World, job: Record, image: Image, host: Host, credential: Credential | None) -> dict[str, str]:
+def _variables(world: World, job: Record, image: Image, instance: Instance) -> dict[str, str]:
     asked: dict[str, str] = job.spec.get("Environment", {})
     platform = inside.region_of(job) | {
         "TRAINING_JOB_NAME": job.name,
         "TRAINING_JOB_ARN": job.arn,
-        "CURRENT_HOST": host.name,
+        "CURRENT_HOST": instance.host.name,
     }
-    return {**image.variables} | asked | platform | inside.access(world, credential)
+    return (
+        {**image.variables}
+        | asked
+        | platform
+        | inside.access(world, instance.credential, (host.name for host in instance.hosts))
+    )
