@@ -105,10 +105,34 @@ result["asynchronous"] = {"said": said, "failed": failed}
 """
 
 
+COMPONENTS = """
+from sagemaker.compute_resource_requirements.resource_requirements import ResourceRequirements
+from sagemaker.enums import EndpointType
+def on_endpoint(number):  # the second finds the endpoint of the first
+    made = model(number, name=f"part-{number}")
+    resources = ResourceRequirements(requests={"num_cpus": 1, "memory": 512, "copies": 1}, limits={"memory": 1024})
+    return made.deploy(1, "ml.m5.large", endpoint_name="parts", endpoint_type=EndpointType.INFERENCE_COMPONENT_BASED,
+        resources=resources, managed_instance_scaling={"MaxInstanceCount": 2}, inference_component_name=f"part-{number}",
+        wait=False, **JSON)
+first = ready(on_endpoint(2))
+second = on_endpoint(5)
+for name in ("part-2", "part-5"):
+    session.wait_for_inference_component(name, poll=1)
+said = [predictor.predict([1]) for predictor in (first, second)]
+related = [part["InferenceComponentName"] for part in first.list_related_models(sort_by="Name", sort_order="Ascending")[0]]
+based = session.is_inference_component_based_endpoint("parts")
+for name in related:
+    session.delete_inference_component(name)
+    session.wait_for_inference_component_deletion(name, poll=1)
+first.delete_endpoint()
+result["components"] = {"said": said, "related": related, "based": based}
+"""
+
+
 @pytest.fixture(scope="module")
 def seen(sdk2: Client) -> Mapping[str, Any]:
     """What one process saw that did all of it: the SDK takes seconds to load."""
-    return sdk2.python(f"{MODELS}\n{PIPELINE}\n{VARIANTS}\n{ASYNCHRONOUS}\nprint()")
+    return sdk2.python(f"{MODELS}\n{PIPELINE}\n{VARIANTS}\n{ASYNCHRONOUS}\n{COMPONENTS}\nprint()")
 
 
 def test_a_pipeline_model_gives_what_one_container_says_to_the_next(seen: Mapping[str, Any]) -> None:
@@ -122,3 +146,7 @@ def test_two_variants_are_tried_against_each_other_and_the_better_one_takes_over
 def test_an_asynchronous_predictor_reads_the_answer_or_the_failure_from_s3(seen: Mapping[str, Any]) -> None:
     assert seen["asynchronous"]["said"] == [[2], [4]]
     assert "Received server error (500) from primary" in seen["asynchronous"]["failed"]
+
+
+def test_models_are_deployed_as_inference_components_of_one_endpoint(seen: Mapping[str, Any]) -> None:
+    assert seen["components"] == {"said": [[2], [5]], "related": ["part-2", "part-5"], "based": True}

@@ -15,6 +15,7 @@ from tests.crash.cluster import Cluster
 IMAGE = "246618743249.dkr.ecr.us-west-2.amazonaws.com/sagemaker-xgboost:1.7-1"
 ROLE = "arn:aws:iam::000000000000:role/SalviaExecutionRole"
 BUCKET = "crash"
+_NAME = "InferenceComponentName"
 SCRIPT = """
 def model_fn(folder):
     return open(folder + "/name").read()
@@ -67,18 +68,33 @@ def until(cluster: Cluster, status: str, config: str = "", seconds: float = 60) 
     raise AssertionError(f"never {status}: {shown}")
 
 
-def said(cluster: Cluster) -> str:
+def component_settled(cluster: Cluster, model: str, seconds: float = 60) -> None:
+    """The component c is in service with a model; "" stands for one that is gone."""
+    end, shown = time.monotonic() + seconds, {}
+    while time.monotonic() < end:
+        try:
+            shown = cluster.ask("sagemaker", lambda sagemaker: sagemaker.describe_inference_component(**{_NAME: "c"}))
+        except ClientError:
+            shown = {"InferenceComponentStatus": "", "Specification": {"ModelName": ""}}
+        if shown["InferenceComponentStatus"] in {"", "InService"} and shown["Specification"]["ModelName"] == model:
+            return
+        assert shown["InferenceComponentStatus"] != "Failed", shown
+        time.sleep(0.05)
+    raise AssertionError(f"never settled: {shown}")
+
+
+def said(cluster: Cluster, **more: Any) -> str:
     """By the endpoint, to "1"."""
-    asked = {"EndpointName": "e", "Body": b"1", "ContentType": "text/csv"}
+    asked = {"EndpointName": "e", "Body": b"1", "ContentType": "text/csv", **more}
     return str(
         cluster.ask("sagemaker-runtime", lambda runtime: runtime.invoke_endpoint(**asked)["Body"].read().decode())
     )
 
 
 def living(data: Path) -> list[Path]:
-    """The claims of endpoints' runs that have not ended, the oldest first."""
+    """The claims of endpoints' and components' runs that have not ended, the oldest first."""
     found = []
-    for claim in (data / "runs").glob("*-endpoint-*/claim"):
+    for claim in [*(data / "runs").glob("*-endpoint-*/claim"), *(data / "runs").glob("*-component-*/claim")]:
         with suppress(FileNotFoundError, ValueError):  # it is gone, or being written
             if json.loads(claim.read_text()) and not (claim.parent / "exit").exists():
                 found.append((claim.stat().st_mtime, claim))

@@ -42,3 +42,38 @@ def test_what_was_wished_before_a_kill_comes_true(data: Path, chance: random.Ran
             assert endpoints.left(data, INSTANCES[config]) == INSTANCES[config]
 
         assert cluster.said() == ""
+
+
+def test_what_was_wished_of_a_component_before_a_kill_comes_true(data: Path, chance: random.Random) -> None:
+    needs = {"ComputeResourceRequirements": {"NumberOfCpuCoresRequired": 1, "MinMemoryRequiredInMb": 512}}
+    room = {"VariantName": "A", "InstanceType": "ml.t2.medium", "InitialInstanceCount": 1}
+    named = {"InferenceComponentName": "c"}
+    first = {"Specification": {"ModelName": "one", **needs}, "RuntimeConfig": {"CopyCount": 1}}
+    moments: list[tuple[str, dict[str, Any], int, str]] = [
+        ("create_inference_component", {"EndpointName": "e", "VariantName": "A", **first}, 1, "one"),
+        ("update_inference_component", {"Specification": {"ModelName": "two"}}, 1, "two"),
+        ("update_inference_component_runtime_config", {"DesiredRuntimeConfig": {"CopyCount": 2}}, 2, "two"),
+        ("update_inference_component_runtime_config", {"DesiredRuntimeConfig": {"CopyCount": 1}}, 1, "two"),
+        ("delete_inference_component", {}, 0, ""),
+    ]
+    with Cluster(data, chance, 1) as cluster:
+        cluster.make_bucket(BUCKET)
+        for name in ("one", "two"):
+            endpoints.model(cluster, name)
+        place = {"EndpointConfigName": "room", "ProductionVariants": [room], "ExecutionRoleArn": endpoints.ROLE}
+        endpoints.wish(cluster, "create_endpoint_config", **place)
+        endpoints.wish(cluster, "create_endpoint", EndpointName="e", EndpointConfigName="room")
+        endpoints.until(cluster, "InService", "room")
+        (server,) = cluster.servers
+        for operation, asked, copies, model in moments:
+            endpoints.wish(cluster, operation, **named, **asked)
+            for _ in range(2):
+                time.sleep(chance.uniform(0, 0.6))
+                cluster.kill(server)
+                server.start()
+            endpoints.component_settled(cluster, model)
+            if model:
+                assert endpoints.said(cluster, **named) == f"{model} 1"
+            assert endpoints.left(data, copies) == copies
+
+        assert cluster.said() == ""
