@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from tests import raycluster
+from tests.clients.conftest import Client, build
 from tests.clients.jobs import XGBOOST, Jobs
+from tests.clients.test_frameworks import ASKED, PYTORCH
 from tests.raycluster import RayCluster
 from tests.servers import Server, free_port
 
@@ -66,6 +68,23 @@ def test_xgboost_on_two_nodes_learns_as_well_as_on_one(jobs: Jobs) -> None:
     together = learned(jobs, 2)
 
     assert together["validation:rmse"] == pytest.approx(alone["validation:rmse"], rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "count",
+    [2, pytest.param(4, marks=pytest.mark.skipif("distributed" not in ASKED, reason="four PyTorchs at once"))],
+)
+def test_pytorch_learns_mnist_on_several_nodes_through_the_unmodified_sdk(
+    server: Server, tmp_path: Path, count: int
+) -> None:
+    sdk2 = Client(build("sdk2"), server.variables() | {"HOME": str(tmp_path)})
+    fit = f"""
+e, accuracy = fit(instance_count={count}, instance_type="ml.g4dn.xlarge", distribution={{"torch_distributed": {{"enabled": True}}}})
+result = {{"accuracy": accuracy}}
+"""
+    result = sdk2.python(PYTORCH + fit, timeout=600)
+
+    assert result["accuracy"] > 0.93  # type: ignore[operator]
 
 
 def test_a_job_goes_on_while_its_server_is_down_and_is_stopped_by_the_next(server: Server, jobs: Jobs) -> None:
