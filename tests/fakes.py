@@ -30,7 +30,7 @@ def call(operation: str, agent: str = "", **params: Any) -> Call:
 
 
 class FakeCompute:
-    """Runs that start when launched and end when told to."""
+    """Runs that start when launched, or wait where there is no `room`, and end when told to."""
 
     def __init__(self, root: Path, clock: SetClock) -> None:
         self.root, self.clock = root, clock
@@ -40,6 +40,7 @@ class FakeCompute:
         self.removed: list[str] = []
         self.listeners: list[Callable[[str], None]] = []
         self.cpus, self.memory = 2.0, 8 << 30
+        self.room = True
 
     def folder(self, name: str) -> Path:
         return self.root / name / "ml"
@@ -48,12 +49,15 @@ class FakeCompute:
         raise ConnectionRefusedError("what runs serve is asked through FakeServing")
 
     async def find(self, name: str) -> Run | None:
-        return self.runs.get(name)
+        found = self.runs.get(name)
+        if found is not None and found.waits:
+            found = self.runs[name] = Run(name, self.clock.now(), waits=not self.room)
+        return found
 
     async def launch(self, spec: RunSpec) -> Run:
         if spec.name not in self.runs:
             self.launched.append(spec)
-            self.runs[spec.name] = Run(spec.name, self.clock.now())
+            self.runs[spec.name] = Run(spec.name, self.clock.now(), waits=not self.room)
         return self.runs[spec.name]
 
     async def stop(self, name: str, grace: float) -> None:

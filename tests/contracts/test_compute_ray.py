@@ -1,6 +1,8 @@
 """A Ray cluster keeps what every Compute promises."""
 
+import asyncio
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,9 +70,28 @@ class TestRay(ComputeContract):
         found = RunFolders(data / "runs").observe("run")
         await compute.stop("first", 0)
 
-        assert (waiting.exit_code, found) == (None, None)
+        assert (waiting.waits, found) == (True, None)
         assert (await finish(compute, waiting)).exit_code == 0
         assert log(data) == "ready\nbegun\n"
+
+    async def test_the_process_that_speaks_with_ray_may_be_killed(
+        self, compute: Any, home: tuple[Path, Driver], data: Path
+    ) -> None:
+        run = await self.started(compute, data, "echo ready; exec sleep 60", name="first")
+        process = home[1]._process
+        assert process is not None
+        process.kill()
+        deadline = time.monotonic() + _READY_SECONDS
+        while True:
+            try:
+                ended = await self.run(compute, data, "exit 7")
+                break
+            except ConnectionError:
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.1)
+
+        assert ended.exit_code == 7
+        assert await compute.find("first") == run
 
     async def test_a_run_that_waits_for_room_is_stopped_without_having_started(
         self, compute: Any, data: Path, monkeypatch: pytest.MonkeyPatch

@@ -37,6 +37,7 @@ class RunSpec:
 class Run:
     """What is observed of a run. `exit_code` is None while it runs; a signal's number is negative.
 
+    One that `waits` was taken and has not begun, because no machine has room for it yet; `started` is now, then.
     `cause` says what the exit code cannot: "OutOfMemory", "DiskFull", "Lost" (its supervisor died with the machine),
     "NotStarted" (user code never ran; the log says why), or "".
     """
@@ -46,6 +47,7 @@ class Run:
     exit_code: int | None = None
     ended: float | None = None
     cause: str = ""
+    waits: bool = False
 
 
 class CannotLaunchError(RuntimeError):

@@ -98,12 +98,16 @@ def test_no_server_ever_imports_ray() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-async def test_a_run_that_waits_for_room_runs_and_was_not_begun(cluster: Waiting, tmp_path: Path) -> None:
+async def test_a_run_that_waits_for_room_is_asked_for_once_and_found_by_every_server(
+    cluster: Waiting, tmp_path: Path
+) -> None:
     compute = opened(cluster)
     run = await compute.launch(spec(tmp_path))
     other = await opened(cluster).find("run")
 
-    assert (run.exit_code, other and other.exit_code) == (None, None)
+    assert run.waits
+    assert other is not None
+    assert other.waits
     assert len(cluster.asked) == 1
     await compute.launch(spec(tmp_path))
     assert len(cluster.asked) == 1

@@ -63,8 +63,9 @@ class Driver:
 
     def _keep(self) -> None:
         """Has the process started again whenever it has ended, and knows the size of the cluster."""
+        before = ""
         while not self._closing.is_set():
-            patience = _LOOK_SECONDS
+            patience, said = _LOOK_SECONDS, ""
             try:
                 with self._lock:
                     if self._stream is None and not self._closing.is_set():
@@ -74,8 +75,11 @@ class Driver:
                         self._capacity = float(found["cpus"]), int(found["memory"])
                         self._known.set()
             except (ConnectionError, RuntimeError) as error:
-                log.warning("%s", error)
+                said = str(error)
                 patience = _RETRY_SECONDS
+            if said not in {"", before}:  # once, not every few seconds
+                log.warning("%s", said)
+            before = said
             self._closing.wait(patience)
 
     def _start(self) -> None:

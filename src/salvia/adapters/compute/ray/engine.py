@@ -55,11 +55,11 @@ class Ray:
         return await self._local.dial(name)
 
     async def find(self, name: str) -> Run | None:
-        """A run that Ray has taken and that waits for room is one that runs, and has only just begun."""
+        """A run that Ray has taken and that has not begun is one that waits."""
         run = await self._local.find(name)
         if run is None and mark.read(self._folders.path(name)) is not None:
             self._wait_for(name)
-            return Run(name, time.time())
+            return Run(name, time.time(), waits=True)
         return run
 
     async def launch(self, spec: RunSpec) -> Run:

@@ -101,6 +101,8 @@ class ProcessingJob(InstancesJob):
         return tuple(await data.place(self.world.objects, access, job, folder, hosts, host))
 
     async def follow(self, job: Record, hosts: list[Host], runs: list[Run]) -> float | None:
+        if any(run.waits for run in runs):
+            return await self.wait_for_room(job, runs)
         started = min(run.started for run in runs)
         self.enter(job, "Processing", "Processing in progress", ProcessingStartTime=started)
         again = await self.stop_when_due(job, runs)

@@ -106,6 +106,11 @@ class InstancesJob(Job):
             if isinstance(failed, BaseException):
                 raise failed
 
+    async def wait_for_room(self, job: Record, runs: Sequence[Run]) -> float:
+        """What becomes of a job that may start, and whose instances wait until machines have room for them."""
+        self.enter(job, job.status.get("SecondaryStatus", "Starting"), "Waiting for room in the cluster")
+        return await self.stop_when_due(job, runs)
+
     async def stop_when_due(self, job: Record, runs: Sequence[Run]) -> float:
         """Stop what runs when that is wished, when it is late, or when an instance failed. Returns seconds until the next look."""
         for run in runs:

@@ -162,6 +162,8 @@ class TrainingJob(InstancesJob):
         return min(super().ends_by(job, started) - attempts.spent(job), attempts.waits_until(job))
 
     async def follow(self, job: Record, image: Image, hosts: list[Host], runs: list[Run]) -> float | None:
+        if any(run.waits for run in runs):
+            return await self.wait_for_room(job, runs)
         started = min(run.started for run in runs)
         again = await self.stop_when_due(job, runs)
         if job.status.get("SecondaryStatus") == "Interrupted":
