@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from salvia.adapters.images.daemon import Daemon
 from tests import daemon as daemons
 from tests.clients.conftest import Client, build
 from tests.clients.test_boto3 import BUCKET, Cloud
@@ -227,19 +228,27 @@ def test_an_image_that_cannot_be_had_fails_its_job_in_words(cloud: Cloud) -> Non
     assert f"the image {image} cannot be pulled" in job["FailureReason"]
 
 
-def test_an_own_image_serves_on_its_port_8080(cloud: Cloud) -> None:
+def test_an_own_image_serves_on_its_port_8080_though_the_server_is_killed(cloud: Cloud, server: Server) -> None:
     name = f"own-{time.time_ns():x}"
     runtime = cloud.client("sagemaker-runtime")
     cloud.sagemaker.create_model(ModelName=name, PrimaryContainer={"Image": daemons.IMAGE}, ExecutionRoleArn=cloud.role)
     variant = {"VariantName": "a", "ModelName": name, "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
     cloud.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+    cloud.sagemaker.create_endpoint_config(EndpointConfigName=f"{name}-2", ProductionVariants=[variant])
     cloud.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
-    for _ in range(300):
-        endpoint = cloud.sagemaker.describe_endpoint(EndpointName=name)
-        if endpoint["EndpointStatus"] != "Creating":
-            break
-        time.sleep(0.1)
-
-    assert endpoint["EndpointStatus"] == "InService", endpoint
-    assert runtime.invoke_endpoint(EndpointName=name, Body=b"hello")["Body"].read() == b"HELLO"
+    shown = partial(cloud.sagemaker.describe_endpoint, EndpointName=name)
+    restart(server)
+    wait(lambda: shown()["EndpointStatus"] != "Creating")
+    said = [runtime.invoke_endpoint(EndpointName=name, Body=b"hello")["Body"].read()]
+    cloud.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=f"{name}-2")
+    restart(server)
+    said.append(runtime.invoke_endpoint(EndpointName=name, Body=b"again")["Body"].read())
+    wait(lambda: shown()["EndpointStatus"] != "Updating")
+    endpoint = shown()
+    daemon = Daemon(server.environment["SALVIA_CONTAINER_SOCKET"])
+    wait(lambda: len(daemon.call("GET", "/containers/json")) == 1)
     cloud.sagemaker.delete_endpoint(EndpointName=name)
+    wait(lambda: not daemon.call("GET", "/containers/json"))
+
+    assert (endpoint["EndpointStatus"], endpoint["EndpointConfigName"]) == ("InService", f"{name}-2"), endpoint
+    assert said == [b"HELLO", b"AGAIN"]

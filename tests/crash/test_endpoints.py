@@ -77,3 +77,45 @@ def test_what_was_wished_of_a_component_before_a_kill_comes_true(data: Path, cha
             assert endpoints.left(data, copies) == copies
 
         assert cluster.said() == ""
+
+
+def test_a_rolling_update_that_an_alarm_ends_goes_back_though_the_server_dies(
+    data: Path, chance: random.Random
+) -> None:
+    alarm = {
+        "AlarmName": "bad",
+        "Namespace": "n",
+        "MetricName": "m",
+        "Statistic": "Sum",
+        "Period": 60,
+        "Threshold": 1.0,
+    }
+    alarm |= {"EvaluationPeriods": 1, "ComparisonOperator": "GreaterThanThreshold"}
+    ringing = {"AlarmName": "bad", "StateValue": "ALARM", "StateReason": "a drill"}
+    guarded = {
+        "RollingUpdatePolicy": ONE_BY_ONE | {"WaitIntervalInSeconds": 3600},
+        "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "bad"}]},
+    }
+    with Cluster(data, chance, 1) as cluster:
+        cluster.make_bucket(BUCKET)
+        for name in ("two", "three"):
+            endpoints.model(cluster, name, INSTANCES[name])
+        cluster.ask("cloudwatch", lambda cloudwatch: cloudwatch.put_metric_alarm(**alarm))
+        endpoints.wish(cluster, "create_endpoint", EndpointName="e", EndpointConfigName="two")
+        endpoints.until(cluster, "InService", "two")
+        endpoints.wish(
+            cluster, "update_endpoint", EndpointName="e", EndpointConfigName="three", DeploymentConfig=guarded
+        )
+        end = time.monotonic() + 60
+        while endpoints.said(cluster) != "three 1":
+            assert time.monotonic() < end, "the first batch never answered"
+        cluster.ask("cloudwatch", lambda cloudwatch: cloudwatch.set_alarm_state(**ringing))
+        cluster.kill_at_random(2, 0, 0.6)
+        endpoints.until(cluster, "InService", "two")
+        shown = cluster.ask("sagemaker", lambda sagemaker: sagemaker.describe_endpoint(EndpointName="e"))
+
+        assert "[bad]" in shown["FailureReason"]
+        assert endpoints.left(data, INSTANCES["two"]) == INSTANCES["two"]
+        assert {endpoints.said(cluster) for _ in range(10)} == {"two 1"}
+
+        assert cluster.said() == ""
