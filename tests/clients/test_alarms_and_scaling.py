@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from tests.clients.hosting import BUCKET, ROW, Hosting, variant
+from tests.clients.hosting import BUCKET, ROLE, ROW, Hosting, variant
 from tests.servers import Server
 
 pytestmark = pytest.mark.slow
@@ -243,3 +244,64 @@ def test_an_endpoint_that_nobody_asks_falls_asleep_and_the_next_request_wakes_it
     hosting.delete(name)
 
     assert said == (1, "AllTraffic")
+
+
+def test_a_component_scales_to_no_copy_and_no_instance_and_a_request_that_fails_wakes_it(hosting: Hosting) -> None:
+    room = variant()
+    del room["ModelName"]
+    scaling = {"Status": "ENABLED", "MinInstanceCount": 0, "MaxInstanceCount": 1}
+    name = hosting.deploy(room | {"ManagedInstanceScaling": scaling}, ExecutionRoleArn=ROLE)
+    component = hosting.component(name, 1)
+    place = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": f"inference-component/{component}",
+        "ScalableDimension": "sagemaker:inference-component:DesiredCopyCount",
+    }
+    hosting.scaling.register_scalable_target(**place, MinCapacity=0, MaxCapacity=2)
+    metric = {"PredefinedMetricType": "SageMakerInferenceComponentInvocationsPerCopy"}
+    track = {"TargetValue": 5.0, "PredefinedMetricSpecification": metric, "ScaleInCooldown": 0}
+    hosting.scaling.put_scaling_policy(
+        **place, PolicyName="track", PolicyType="TargetTrackingScaling", TargetTrackingScalingPolicyConfiguration=track
+    )
+    wake = {
+        "AdjustmentType": "ChangeInCapacity",
+        "MetricAggregationType": "Maximum",
+        "Cooldown": 60,
+        "StepAdjustments": [{"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 1}],
+    }
+    policy = hosting.scaling.put_scaling_policy(
+        **place, PolicyName="wake", PolicyType="StepScaling", StepScalingPolicyConfiguration=wake
+    )
+    hosting.cloudwatch.put_metric_alarm(
+        AlarmName="component asked",
+        AlarmActions=[policy["PolicyARN"]],
+        Namespace="AWS/SageMaker",
+        MetricName="NoCapacityInvocationFailures",
+        Dimensions=[{"Name": "InferenceComponentName", "Value": component}],
+        Statistic="Maximum",
+        Period=60,
+        EvaluationPeriods=1,
+        DatapointsToAlarm=1,
+        Threshold=1.0,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+        TreatMissingData="missing",
+    )
+    instances = Scaled(hosting, name)
+    until(lambda: instances.instances == 0, "the last instance's end")
+
+    def answer() -> Any:
+        try:
+            return hosting.ask(name, InferenceComponentName=component)
+        except ClientError as error:
+            refusals.append(str(error))
+            return None
+
+    refusals: list[str] = []
+    said = until(answer, "an answer")
+    hosting.scaling.deregister_scalable_target(**place)
+    hosting.cloudwatch.delete_alarms(AlarmNames=["component asked"])
+    hosting.remove_component(component)
+    hosting.delete(name)
+
+    assert said == (1, "AllTraffic")
+    assert "Inference Component has no capacity to process this request" in refusals[0]

@@ -95,6 +95,25 @@ asynchronous.delete()
 batch = BatchTransformInferenceConfig(instance_count=1, instance_type="ml.m5.large", output_path=f"s3://{bucket}/v3/batch")
 builder(6, "v3-six").deploy(inference_config=batch).transform(f"s3://{bucket}/v3/asked.csv", content_type="text/csv", logs=False)
 result["batch"] = read(f"s3://{bucket}/v3/batch/asked.csv.out")
+"""
+
+COMPONENTS = """
+from sagemaker.core.inference_config import ResourceRequirements
+from sagemaker.core.resources import InferenceComponent
+from sagemaker.core.shapes import InferenceComponentComputeResourceRequirements, InferenceComponentSpecification
+needs = ResourceRequirements(requests={"num_cpus": 1, "memory": 512, "copies": 1})
+builder(7, "v3-seven").deploy(endpoint_name="v3-parts", inference_config=needs, inference_component_name="v3-part", wait=False)
+part = InferenceComponent.get("v3-part")
+part.wait_for_status("InService", poll=1)
+parts = Endpoint.get("v3-parts")
+result["components"] = [said(parts, inference_component_name="v3-part")]
+part.update(specification=InferenceComponentSpecification(model_name="v3-two",
+    compute_resource_requirements=InferenceComponentComputeResourceRequirements(min_memory_required_in_mb=512)))
+part.wait_for_status("InService", poll=1)
+result["components"].append(said(parts, inference_component_name="v3-part"))
+part.delete()
+part.wait_for_delete(poll=1)
+parts.delete()
 print()
 """
 
@@ -102,7 +121,7 @@ print()
 @pytest.fixture(scope="module")
 def seen(sdk3: Client) -> Mapping[str, Any]:
     """What one process saw that did all of it: the SDK takes seconds to load."""
-    return sdk3.python(f"{MODELS}\n{ORDINARY}\n{OTHERS}", timeout=600)
+    return sdk3.python(f"{MODELS}\n{ORDINARY}\n{OTHERS}\n{COMPONENTS}", timeout=600)
 
 
 def test_an_endpoint_is_deployed_and_updated_to_two_variants(seen: Mapping[str, Any]) -> None:
@@ -120,3 +139,7 @@ def test_serverless_and_asynchronous_endpoints_answer(seen: Mapping[str, Any]) -
 
 def test_a_batch_is_transformed(seen: Mapping[str, Any]) -> None:
     assert seen["batch"] == "6.0,18.0"
+
+
+def test_a_model_is_deployed_and_updated_as_an_inference_component(seen: Mapping[str, Any]) -> None:
+    assert seen["components"] == ["7.0,21.0", "2.0,6.0"]
