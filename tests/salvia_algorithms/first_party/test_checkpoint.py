@@ -15,7 +15,8 @@ from salvia_algorithms.first_party.checkpoint import Checkpoint
 from salvia_algorithms.first_party.collective import Collective
 from salvia_algorithms.kmeans.train import train as k_means
 from salvia_algorithms.linear_learner.train import train as linear_learner
-from tests.salvia_algorithms.first_party.tree import Train, Tree, train_together
+from tests.salvia_algorithms.first_party.tree import Tree, train_together
+from tests.salvia_algorithms.tree import Train
 
 FEATURES = np.random.default_rng(0).normal(size=(400, 3)).astype(np.float32)
 EPOCHS, LAST = 4, 1  # of a job; the last whole one of a job that is interrupted

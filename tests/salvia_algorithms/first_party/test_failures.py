@@ -15,7 +15,8 @@ from salvia_algorithms.linear_learner.train import train as linear_learner
 from salvia_algorithms.pca.train import train as pca
 from salvia_algorithms.randomcutforest.train import train as random_cut_forest
 from salvia_container import recordio
-from tests.salvia_algorithms.first_party.tree import RECORDIO, Train, Tree, train_together
+from tests.salvia_algorithms.first_party.tree import RECORDIO, Tree, train_together
+from tests.salvia_algorithms.tree import Train
 
 SHARDED = {"S3DistributionType": "ShardedByS3Key"}
 FEATURES = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)

@@ -15,7 +15,8 @@ from salvia_algorithms.linear_learner import curve
 from salvia_algorithms.linear_learner.train import train as linear_learner
 from salvia_algorithms.pca.train import train as pca
 from salvia_algorithms.randomcutforest.train import train as random_cut_forest
-from tests.salvia_algorithms.first_party.tree import Train, Tree
+from tests.salvia_algorithms.first_party.tree import Tree
+from tests.salvia_algorithms.tree import Train
 
 ROWS, FEATURES = 12_000, 50
 INSTANCE = 900 << 10

@@ -15,7 +15,8 @@ from salvia_algorithms.first_party.channels import CSV, RECORDIO, Channel
 from salvia_algorithms.first_party.source import Room, Source
 from salvia_container import recordio
 from salvia_container.failure import UserError
-from tests.salvia_algorithms.first_party.tree import Tree, as_csv
+from tests.salvia_algorithms.first_party.tree import Tree
+from tests.salvia_algorithms.tree import as_csv
 
 FEATURES = np.arange(20, dtype=np.float32).reshape(10, 2)
 LABEL = np.arange(10, dtype=np.float32)

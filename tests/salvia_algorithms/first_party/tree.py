@@ -1,9 +1,8 @@
-"""Training jobs of AWS's own algorithms on small trees of their own: /opt/ml as the platform would lay it out."""
+"""Training jobs of AWS's own algorithms on trees of their own, alone and several hosts at a time."""
 
-import json
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,32 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from salvia_container import recordio
-from salvia_container.failure import run
 from salvia_container.training import TrainingEnvironment
+from tests.salvia_algorithms import tree
+from tests.salvia_algorithms.tree import Train
 
 RECORDIO = "application/x-recordio-protobuf"
-Train = Callable[[TrainingEnvironment], None]
 
 
 @dataclass
-class Tree:
-    """One instance's /opt/ml."""
-
-    base: Path
-    hyperparameters: dict[str, str] = field(default_factory=dict)
-    channels: dict[str, dict[str, str]] = field(default_factory=dict)
-    hosts: tuple[str, ...] = ("algo-1",)
-    current_host: str = "algo-1"
+class Tree(tree.Tree):
     job: str = "job"
-    checkpoints: bool = False
-
-    def channel(
-        self, name: str, content: str | bytes, content_type: str = "text/csv", file: str = "data", **config: str
-    ) -> None:
-        path = self.base / "input" / "data" / name / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        self.channels[name] = {"ContentType": content_type, "TrainingInputMode": "File", **config}
 
     def arrays(
         self, name: str, features: npt.NDArray[Any], label: npt.NDArray[Any] | None = None, **config: str
@@ -45,30 +28,14 @@ class Tree:
         self.channel(name, recordio.write_dense(features.astype(np.float32), label), RECORDIO, **config)
 
     def environment(self) -> TrainingEnvironment:
-        config = self.base / "input" / "config"
-        config.mkdir(parents=True, exist_ok=True)
-        (config / "hyperparameters.json").write_text(json.dumps(self.hyperparameters))
-        (config / "inputdataconfig.json").write_text(json.dumps(self.channels))
-        (config / "resourceconfig.json").write_text(
-            json.dumps({"current_host": self.current_host, "hosts": list(self.hosts)})
-        )
-        if self.checkpoints:
-            (config / "checkpointconfig.json").write_text(json.dumps({"LocalPath": str(self.base / "checkpoints")}))
-        return replace(TrainingEnvironment.read(self.base), job_name=self.job)
+        return replace(super().environment(), job_name=self.job)
 
     def train(self, train: Train) -> int:
-        """Runs the job in this process; returns its exit code."""
-        environment = self.environment()
-        return run(lambda: train(environment), environment.failure_file)
+        return self.run(train)
 
     @property
     def model(self) -> Path:
         return self.base / "model" / "model_algo-1"
-
-    @property
-    def failure(self) -> str:
-        path = self.base / "output" / "failure"
-        return path.read_text() if path.exists() else ""
 
 
 def train_together(trees: Sequence[Tree], train: Train) -> list[int]:
@@ -83,7 +50,3 @@ def train_together(trees: Sequence[Tree], train: Train) -> list[int]:
     for thread in threads:
         thread.join()
     return [codes[tree.current_host] for tree in trees]
-
-
-def as_csv(rows: Iterable[Sequence[float]]) -> str:
-    return "".join(",".join(f"{value:g}" for value in row) + "\n" for row in rows)

@@ -13,8 +13,9 @@ from salvia_algorithms.kmeans import model
 from salvia_algorithms.kmeans.nearest import Floats, Nearest
 from salvia_algorithms.kmeans.train import train
 from salvia_container.failure import UserError
-from tests.salvia_algorithms.first_party.tree import Tree, as_csv, train_together
+from tests.salvia_algorithms.first_party.tree import Tree, train_together
 from tests.salvia_algorithms.kmeans.test_engine import blobs, msd
+from tests.salvia_algorithms.tree import as_csv
 
 UNLABELLED = "text/csv;label_size=0"
 

@@ -16,7 +16,8 @@ from salvia_algorithms.knn.serve import SERVING
 from salvia_algorithms.knn.train import train
 from salvia_container.failure import UserError
 from salvia_container.serving.handler import Request
-from tests.salvia_algorithms.first_party.tree import Tree, as_csv, train_together
+from tests.salvia_algorithms.first_party.tree import Tree, train_together
+from tests.salvia_algorithms.tree import as_csv
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from salvia_algorithms.linear_learner import model
 from salvia_algorithms.linear_learner.train import train
 from salvia_container import recordio
 from salvia_container.feed import feed
-from tests.salvia_algorithms.first_party.tree import RECORDIO, Tree, as_csv, train_together
+from tests.salvia_algorithms.first_party.tree import RECORDIO, Tree, train_together
+from tests.salvia_algorithms.tree import as_csv
 
 Floats = npt.NDArray[np.float32]
 SMALL = {"num_models": "1", "mini_batch_size": "50", "epochs": "10", "learning_rate": "0.1"}

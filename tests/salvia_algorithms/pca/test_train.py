@@ -17,7 +17,8 @@ from salvia_algorithms.pca.train import train
 from salvia_container import recordio
 from salvia_container.failure import UserError
 from salvia_container.serving.handler import Request
-from tests.salvia_algorithms.first_party.tree import RECORDIO, Tree, as_csv, train_together
+from tests.salvia_algorithms.first_party.tree import RECORDIO, Tree, train_together
+from tests.salvia_algorithms.tree import as_csv
 
 GIVEN = {"feature_dim": "6", "num_components": "2", "mini_batch_size": "50"}
 MODES = ("regular", "randomized")

@@ -14,7 +14,8 @@ from salvia_algorithms.first_party.sampling import Reservoir, gather
 from salvia_algorithms.randomcutforest import model, scoring
 from salvia_algorithms.randomcutforest.train import train
 from salvia_algorithms.randomcutforest.trees import Floats
-from tests.salvia_algorithms.first_party.tree import Tree, as_csv, train_together
+from tests.salvia_algorithms.first_party.tree import Tree, train_together
+from tests.salvia_algorithms.tree import as_csv
 
 SHARDED = "ShardedByS3Key"
 

@@ -3,7 +3,8 @@
 import pytest
 import xgboost as xgb
 
-from tests.salvia_algorithms.xgboost.tree import Tree, as_csv, as_libsvm, scores
+from tests.salvia_algorithms.tree import as_csv
+from tests.salvia_algorithms.xgboost.tree import Tree, as_libsvm, scores
 
 # The hyperparameters of AWS's own notebook.
 PUBLISHED = {

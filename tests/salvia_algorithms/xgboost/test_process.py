@@ -11,7 +11,8 @@ import pytest
 import xgboost as xgb
 
 from salvia_algorithms.xgboost import __main__ as program
-from tests.salvia_algorithms.xgboost.tree import Tree, as_csv, scores, small
+from tests.salvia_algorithms.tree import as_csv
+from tests.salvia_algorithms.xgboost.tree import Tree, scores, small
 
 HOSTS = ("127.0.23.1", "127.0.23.2", "127.0.23.3")
 ENDLESS = {"num_round": "1000000", "max_depth": "1", "nthread": "1"}

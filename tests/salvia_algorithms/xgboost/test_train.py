@@ -13,7 +13,8 @@ import xgboost as xgb
 
 from salvia_container import recordio
 from salvia_container.termination import Termination
-from tests.salvia_algorithms.xgboost.tree import Tree, as_csv, as_libsvm, scores, small
+from tests.salvia_algorithms.tree import as_csv
+from tests.salvia_algorithms.xgboost.tree import Tree, as_libsvm, scores, small
 
 CSV, LIBSVM = "text/csv", "text/libsvm"
 

@@ -1,78 +1,30 @@
-"""Training jobs on small trees of their own: /opt/ml as the platform would lay it out."""
+"""XGBoost jobs on trees of their own, and what they read and print."""
 
-import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from salvia_algorithms.xgboost.train import train
-from salvia_container.failure import run
 from salvia_container.termination import Termination
-from salvia_container.training import TrainingEnvironment
-
-Row = Sequence[float]
+from tests.salvia_algorithms import tree
+from tests.salvia_algorithms.tree import Row
 
 
 @dataclass
-class Tree:
-    """One instance's /opt/ml."""
-
-    base: Path
+class Tree(tree.Tree):
     hyperparameters: dict[str, str] = field(
         default_factory=lambda: {"num_round": "3", "max_depth": "2", "nthread": "1"}
     )
-    channels: dict[str, dict[str, str]] = field(default_factory=dict)
-    hosts: tuple[str, ...] = ("algo-1",)
-    current_host: str = "algo-1"
-    checkpoints: bool = False
     output: str = ""
 
-    def channel(
-        self, name: str, content: str | bytes, content_type: str = "text/csv", file: str = "data", **config: str
-    ) -> None:
-        path = self.base / "input" / "data" / name / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        self.channels[name] = {"ContentType": content_type, "TrainingInputMode": "File", **config}
-
-    def configure(self) -> None:
-        config = self.base / "input" / "config"
-        config.mkdir(parents=True, exist_ok=True)
-        (config / "hyperparameters.json").write_text(json.dumps(self.hyperparameters))
-        (config / "inputdataconfig.json").write_text(json.dumps(self.channels))
-        (config / "resourceconfig.json").write_text(
-            json.dumps({"current_host": self.current_host, "hosts": list(self.hosts)})
-        )
-        if self.checkpoints:
-            (config / "checkpointconfig.json").write_text(json.dumps({"LocalPath": str(self.checkpoint_dir)}))
-
-    def environment(self) -> TrainingEnvironment:
-        self.configure()
-        return TrainingEnvironment.read(self.base)
-
     def train(self, termination: Termination | None = None) -> int:
-        """Runs the job in this process; returns its exit code."""
-        environment = self.environment()
-        return run(lambda: train(environment, termination or Termination()), environment.failure_file)
-
-    @property
-    def checkpoint_dir(self) -> Path:
-        return self.base / "checkpoints"
+        return self.run(lambda environment: train(environment, termination or Termination()))
 
     @property
     def model(self) -> Path:
         return self.base / "model" / "xgboost-model"
-
-    @property
-    def failure(self) -> str:
-        path = self.base / "output" / "failure"
-        return path.read_text() if path.exists() else ""
-
-
-def as_csv(rows: Iterable[Row]) -> str:
-    return "".join(",".join(f"{value:g}" for value in row) + "\n" for row in rows)
 
 
 def as_libsvm(rows: Iterable[Row], first: int = 0) -> str:
