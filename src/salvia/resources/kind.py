@@ -206,6 +206,49 @@ class Resource:
                 return self.view(record)
 
 
+async def put(
+    kind: Resource,
+    scope: Scope,
+    key: str,
+    arn: str,
+    change: Callable[[dict[str, Any]], dict[str, Any]],
+    owner: str = "",
+    **facts: Any,
+) -> Record:
+    """Insert a record, or change the one that is there, for nouns whose Put does either.
+
+    `change` makes the new spec of the old one, {} where there is none; `facts` are fields of a new record.
+    """
+    world, now = kind.world, kind.world.clock.now()
+    while True:
+        record = await world.table.get(kind.noun, scope.account, scope.region, key)
+        if record is None:
+            record = Record(
+                kind=kind.noun,
+                account=scope.account,
+                region=scope.region,
+                key=key,
+                arn=arn,
+                created=now,
+                modified=now,
+                spec=change({}),
+                name=key,
+                state=kind.initial_status,
+                owner=owner,
+                due=now,
+                **facts,
+            )
+            saved = await world.table.insert(record)
+        else:
+            record.spec = change(record.spec)
+            record.owner = owner
+            record.modified = record.due = now
+            saved = await world.table.save_wish(record)
+        if saved:
+            world.wake()
+            return record
+
+
 async def halt(kind: Resource, account: str, region: str, key: str) -> None:
     """Wish that a record stop, for behaviour that ends other nouns; nothing happens to one that is gone or has settled."""
     while True:

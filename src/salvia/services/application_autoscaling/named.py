@@ -10,7 +10,6 @@ from salvia.base.call import Call
 from salvia.base.errors import AwsError, ValidationError
 from salvia.ports.table import Query, Record
 from salvia.resources import listing
-from salvia.resources.kind import Resource
 from salvia.resources.world import World
 
 _PAGE = 50
@@ -28,40 +27,6 @@ def key_of(params: Mapping[str, Any], name: str) -> str:
 def unique(scope: Scope, kind: str, key: str) -> str:
     """The UUID in a record's ARN: the same whenever it is made anew."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{scope.account}/{scope.region}/{kind}/{key}"))
-
-
-async def put(
-    kind: Resource, scope: Scope, key: str, arn: str, change: Callable[[dict[str, Any]], dict[str, Any]], **facts: Any
-) -> Record:
-    """Insert a record, or change one that is there: `change` makes the new spec of the old one, {} where there is none.
-
-    `facts` are fields of a new record.
-    """
-    world, now = kind.world, kind.world.clock.now()
-    while True:
-        record = await world.table.get(kind.noun, scope.account, scope.region, key)
-        if record is None:
-            record = Record(
-                kind=kind.noun,
-                account=scope.account,
-                region=scope.region,
-                key=key,
-                arn=arn,
-                created=now,
-                modified=now,
-                spec=change({}),
-                name=key,
-                due=now,
-                **facts,
-            )
-            saved = await world.table.insert(record)
-        else:
-            record.spec = change(record.spec)
-            record.modified = record.due = now
-            saved = await world.table.save_wish(record)
-        if saved:
-            world.wake()
-            return record
 
 
 async def every(world: World, query: Query) -> list[Record]:

@@ -11,13 +11,13 @@ from salvia.base.arn import Scope
 from salvia.base.call import Call
 from salvia.base.errors import AwsError, ValidationError
 from salvia.ports.table import Query, Record
-from salvia.resources.kind import Resource
+from salvia.resources.kind import Resource, put
 from salvia.resources.world import World
 from salvia.services.application_autoscaling import scaled, tracking
 from salvia.services.application_autoscaling import target as targets
 from salvia.services.application_autoscaling.activity import begin, latest
 from salvia.services.application_autoscaling.errors import absent
-from salvia.services.application_autoscaling.named import every, key_of, matches, page, put, target_key, unique
+from salvia.services.application_autoscaling.named import every, key_of, matches, page, target_key, unique
 from salvia.services.application_autoscaling.sums import check_steps, stepped, tracked
 
 COOLDOWN = 300  # seconds, where the policy does not say

@@ -6,13 +6,13 @@ from salvia.base.arn import Scope
 from salvia.base.call import Call
 from salvia.base.errors import ValidationError
 from salvia.ports.table import Record
-from salvia.resources.kind import Resource
+from salvia.resources.kind import Resource, put
 from salvia.resources.world import World
 from salvia.services.application_autoscaling import scaled
 from salvia.services.application_autoscaling import target as targets
 from salvia.services.application_autoscaling.activity import note
 from salvia.services.application_autoscaling.errors import absent
-from salvia.services.application_autoscaling.named import key_of, matches, page, put, target_key, unique
+from salvia.services.application_autoscaling.named import key_of, matches, page, target_key, unique
 from salvia.services.application_autoscaling.schedule import Next, schedule
 
 _BOUNDS = ("MinCapacity", "MaxCapacity")

@@ -6,13 +6,13 @@ from salvia.base.arn import Scope
 from salvia.base.call import Call
 from salvia.base.errors import AwsError, LimitExceeded, ValidationError
 from salvia.ports.table import Query, Record
-from salvia.resources.kind import Resource
+from salvia.resources.kind import Resource, put
 from salvia.resources.tags import removed, retagged
 from salvia.resources.world import World
 from salvia.services.application_autoscaling import scaled
 from salvia.services.application_autoscaling.activity import begin
 from salvia.services.application_autoscaling.errors import TargetNotFound, absent
-from salvia.services.application_autoscaling.named import every, matches, page, put, target_key, unique
+from salvia.services.application_autoscaling.named import every, matches, page, target_key, unique
 
 _AGAIN = 1.0
 _RUNNING = {

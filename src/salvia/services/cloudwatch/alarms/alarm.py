@@ -10,7 +10,7 @@ from salvia.base.arn import Scope
 from salvia.base.call import Call
 from salvia.base.errors import AwsError
 from salvia.ports.table import Record
-from salvia.resources.kind import Resource
+from salvia.resources.kind import Resource, put
 from salvia.resources.shown import Shown
 from salvia.resources.world import World
 from salvia.services.cloudwatch.alarms.notice import notify
@@ -37,34 +37,13 @@ class Alarm(Resource):
         await self._series(spec, scope, now)  # what cannot be computed is refused now
         spec["_configured"] = now
         tags = {tag["Key"]: tag["Value"] for tag in spec.pop("Tags", ())}
-        while True:
-            record = await self.world.table.get(self.noun, scope.account, scope.region, name)
-            if record is None:
-                record = Record(
-                    kind=self.noun,
-                    account=scope.account,
-                    region=scope.region,
-                    key=name,
-                    arn=scope.arn("cloudwatch", f"alarm:{name}"),
-                    created=now,
-                    modified=now,
-                    spec=spec,
-                    status={"StateReason": _FIRST_REASON, "StateUpdatedTimestamp": now},
-                    name=name,
-                    state=self.initial_status,
-                    owner=owner,
-                    due=now,
-                    tags=tags,
-                )
-                saved = await self.world.table.insert(record)
-            else:
-                record.spec = spec | ({"_set": record.spec["_set"]} if "_set" in record.spec else {})
-                record.owner = owner
-                record.modified = record.due = now
-                saved = await self.world.table.save_wish(record)
-            if saved:
-                self.world.wake()
-                return record
+
+        def configured(before: dict[str, Any]) -> dict[str, Any]:
+            return spec | ({"_set": before["_set"]} if "_set" in before else {})
+
+        arn = scope.arn("cloudwatch", f"alarm:{name}")
+        status = {"StateReason": _FIRST_REASON, "StateUpdatedTimestamp": now}
+        return await put(self, scope, name, arn, configured, owner=owner, status=status, tags=tags)
 
     async def find(self, call: Call, shown: Shown | None = None) -> Record:
         name = call.params["AlarmName"]
