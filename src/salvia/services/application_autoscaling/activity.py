@@ -9,7 +9,7 @@ from salvia.ports.table import Query, Record
 from salvia.resources.kind import Resource
 from salvia.resources.world import World
 from salvia.services.application_autoscaling import scaled
-from salvia.services.application_autoscaling.named import matches, page, unique
+from salvia.services.application_autoscaling.named import described, unique
 
 _KEPT = 42 * 86_400.0
 _PATIENCE = 1800.0  # seconds that an endpoint may be busy with something else
@@ -129,6 +129,4 @@ async def describe_scaling_activities(world: World, call: Call) -> dict[str, Any
     """Nothing that was not scaled is noted, so IncludeNotScaledActivities adds nothing."""
     if call.params.get("ScalableDimension") and not call.params.get("ResourceId"):
         raise ValidationError("A ScalableDimension needs a ResourceId.")
-    kind = world.kinds[ScalingActivity.noun]
-    accepts = lambda record: matches(record, call.params)  # noqa: E731 - one of two arguments
-    return await page(world, call, ScalingActivity.noun, "ScalingActivities", accepts, kind.view, newest_first=True)
+    return await described(world, call, ScalingActivity.noun, "ScalingActivities", newest_first=True)

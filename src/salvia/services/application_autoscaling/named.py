@@ -2,7 +2,7 @@
 
 import base64
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from salvia.base.arn import Scope
@@ -34,36 +34,43 @@ async def every(world: World, query: Query) -> list[Record]:
     return [record async for record in listing.every(world.table, query)]
 
 
-async def page(
-    world: World,
-    call: Call,
-    noun: str,
-    member: str,
-    accepts: Callable[[Record], bool],
-    view: Callable[[Record], dict[str, Any]],
-    newest_first: bool = False,
+async def described(
+    world: World, call: Call, noun: str, member: str, chosen: tuple[str, str] | None = None, newest_first: bool = False
 ) -> dict[str, Any]:
-    """One page of a Describe operation. Raises AwsError for a token that it did not give."""
-    params = call.params
-    size = params.get("MaxResults", _PAGE)
+    """What a Describe operation answers: one `page`, as the noun shows its records, under `member`."""
+    records, token = await page(world, call, noun, chosen, newest_first)
+    return {member: [world.kinds[noun].view(record) for record in records]} | token
+
+
+async def page(
+    world: World, call: Call, noun: str, chosen: tuple[str, str] | None = None, newest_first: bool = False
+) -> tuple[list[Record], dict[str, str]]:
+    """The records of one page, and the NextToken if others follow.
+
+    `chosen`: the member of the request that lists names, and that of a record which must be among them.
+    Raises AwsError for a token that it did not give.
+    """
+    size = call.params.get("MaxResults", _PAGE)
     if not 1 <= size <= _PAGE:
         raise ValidationError(f"MaxResults must be between 1 and {_PAGE}.")
     sort = "created" if newest_first else "key"
     query = Query(noun, call.account, call.region, sort=sort, descending=newest_first)
-    records = [record for record in await every(world, query) if accepts(record)]
-    first = _first(params.get("NextToken"), records)
-    answer: dict[str, Any] = {member: [view(record) for record in records[first : first + size]]}
-    if len(records) > first + size:
-        answer["NextToken"] = base64.urlsafe_b64encode(records[first + size - 1].key.encode()).decode()
-    return answer
+    records = [record for record in await every(world, query) if _matches(record, call.params, chosen)]
+    first = _first(call.params.get("NextToken"), records)
+    found = records[first : first + size]
+    if len(records) == first + len(found):
+        return found, {}
+    return found, {"NextToken": base64.urlsafe_b64encode(found[-1].key.encode()).decode()}
 
 
-def matches(record: Record, params: Mapping[str, Any]) -> bool:
-    """Whether it is of the resource and the dimension that a request names, if any."""
-    return all(
-        params.get(member) in {None, record.spec[member]}
-        for member in ("ServiceNamespace", "ResourceId", "ScalableDimension")
-    )
+def _matches(record: Record, params: Mapping[str, Any], chosen: tuple[str, str] | None) -> bool:
+    """Whether it is of the resource and the dimension that a request names, if any, and among the names."""
+    place = ("ServiceNamespace", "ResourceId", "ScalableDimension")
+    if any(params.get(member) not in {None, record.spec[member]} for member in place):
+        return False
+    if chosen is None or not params.get(chosen[0]):
+        return True
+    return record.spec[chosen[1]] in params[chosen[0]]
 
 
 def _first(token: str | None, records: list[Record]) -> int:

@@ -17,7 +17,7 @@ from salvia.services.application_autoscaling import scaled, tracking
 from salvia.services.application_autoscaling import target as targets
 from salvia.services.application_autoscaling.activity import begin, latest
 from salvia.services.application_autoscaling.errors import absent
-from salvia.services.application_autoscaling.named import every, key_of, matches, page, target_key, unique
+from salvia.services.application_autoscaling.named import every, key_of, page, target_key, unique
 from salvia.services.application_autoscaling.sums import check_steps, stepped, tracked
 
 COOLDOWN = 300  # seconds, where the policy does not say
@@ -207,21 +207,9 @@ async def delete_scaling_policy(world: World, call: Call) -> dict[str, Any]:
 
 
 async def describe_scaling_policies(world: World, call: Call) -> dict[str, Any]:
-    params = call.params
-    names = params.get("PolicyNames")
-
-    def accepts(record: Record) -> bool:
-        return matches(record, params) and (not names or record.spec["PolicyName"] in names)
-
-    records: dict[str, Record] = {}
-
-    def view(record: Record) -> dict[str, Any]:
-        records[record.arn] = record
-        return world.kinds[ScalingPolicy.noun].view(record)
-
-    answer = await page(world, call, ScalingPolicy.noun, "ScalingPolicies", accepts, view)
-    shown = [one | {"Alarms": await _alarms(world, records[one["PolicyARN"]])} for one in answer["ScalingPolicies"]]
-    return answer | {"ScalingPolicies": shown}
+    kind = world.kinds[ScalingPolicy.noun]
+    records, token = await page(world, call, ScalingPolicy.noun, ("PolicyNames", "PolicyName"))
+    return {"ScalingPolicies": [kind.view(one) | {"Alarms": await _alarms(world, one)} for one in records]} | token
 
 
 async def _alarms(world: World, policy: Record) -> list[dict[str, str]]:

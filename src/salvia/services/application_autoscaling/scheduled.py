@@ -12,7 +12,7 @@ from salvia.services.application_autoscaling import scaled
 from salvia.services.application_autoscaling import target as targets
 from salvia.services.application_autoscaling.activity import note
 from salvia.services.application_autoscaling.errors import absent
-from salvia.services.application_autoscaling.named import key_of, matches, page, target_key, unique
+from salvia.services.application_autoscaling.named import described, key_of, target_key, unique
 from salvia.services.application_autoscaling.schedule import Next, schedule
 
 _BOUNDS = ("MinCapacity", "MaxCapacity")
@@ -98,11 +98,5 @@ async def delete_scheduled_action(world: World, call: Call) -> dict[str, Any]:
 
 
 async def describe_scheduled_actions(world: World, call: Call) -> dict[str, Any]:
-    params = call.params
-    names = params.get("ScheduledActionNames")
-
-    def accepts(record: Record) -> bool:
-        return matches(record, params) and (not names or record.spec["ScheduledActionName"] in names)
-
-    kind = world.kinds[ScheduledAction.noun]
-    return await page(world, call, ScheduledAction.noun, "ScheduledActions", accepts, kind.view)
+    names = ("ScheduledActionNames", "ScheduledActionName")
+    return await described(world, call, ScheduledAction.noun, "ScheduledActions", names)

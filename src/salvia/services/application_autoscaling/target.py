@@ -12,7 +12,7 @@ from salvia.resources.world import World
 from salvia.services.application_autoscaling import scaled
 from salvia.services.application_autoscaling.activity import begin
 from salvia.services.application_autoscaling.errors import TargetNotFound, absent
-from salvia.services.application_autoscaling.named import every, matches, page, target_key, unique
+from salvia.services.application_autoscaling.named import described, every, target_key, unique
 
 _AGAIN = 1.0
 _RUNNING = {
@@ -117,14 +117,7 @@ async def deregister_scalable_target(world: World, call: Call) -> dict[str, Any]
 
 
 async def describe_scalable_targets(world: World, call: Call) -> dict[str, Any]:
-    params = call.params
-    names = params.get("ResourceIds")
-
-    def accepts(record: Record) -> bool:
-        return matches(record, params) and (not names or record.spec["ResourceId"] in names)
-
-    kind = world.kinds[ScalableTarget.noun]
-    return await page(world, call, ScalableTarget.noun, "ScalableTargets", accepts, kind.view)
+    return await described(world, call, ScalableTarget.noun, "ScalableTargets", ("ResourceIds", "ResourceId"))
 
 
 async def list_tags(world: World, call: Call) -> dict[str, Any]:
