@@ -49,6 +49,7 @@ from salvia.services.iam.first_start import ensure_execution_role
 from salvia.services.s3.first_start import ensure_published
 from salvia.services.sagemaker.jumpstart import catalogue
 from salvia.services.sagemaker_runtime.capture import Captures
+from salvia.services.sagemaker_runtime.tally import Tallies
 from salvia.settings import Settings
 from salvia.wire.certificates import Authority
 from salvia.wire.listener import Listener
@@ -198,6 +199,7 @@ class Server:
         self.loop.stop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.serving.close()
+        await Tallies.of(self.world).close()
         self.posting.close()
         self.compute.close()
         await self.surrogate.close()

@@ -363,6 +363,25 @@ async def test_invocations_are_counted_for_cloudwatch(bench: Bench) -> None:
     assert (counts["ModelLatency"], counts["Invocation5XXErrors"]) == (4, 4)
 
 
+async def test_what_was_counted_is_written_when_the_server_ends_and_nothing_after_that(bench: Bench) -> None:
+    await bench.in_service()
+    written: list[int] = []
+
+    class Data:
+        async def record(self, observations: Sequence[tuple[MetricKey, Observation]]) -> None:
+            written.append(len(observations))
+
+    bench.world.parts["metric_data"] = Data()
+    await invoke_endpoint(bench.world, bench.asked())
+    before = asyncio.all_tasks()
+    await Tallies.of(bench.world).close()
+    await invoke_endpoint(bench.world, bench.asked())
+    await asyncio.sleep(0)
+
+    assert len(written) == 1
+    assert asyncio.all_tasks() < before
+
+
 async def test_a_streamed_answer_comes_in_pieces_and_says_when_it_breaks_off(bench: Bench) -> None:
     await bench.in_service()
 

@@ -84,6 +84,7 @@ class Tallies:
         self._world = world
         self._open: dict[tuple[Key, str, str, str], Tally] = {}
         self._writing: asyncio.Task[None] | None = None
+        self._closed = False
 
     @classmethod
     def of(cls, world: World) -> "Tallies":
@@ -97,7 +98,7 @@ class Tallies:
         found = self._open.get((key, endpoint, variant, component))
         if found is None:
             found = self._open[key, endpoint, variant, component] = Tally()
-            if self._writing is None:
+            if self._writing is None and not self._closed:
                 self._writing = asyncio.get_running_loop().create_task(self._write_later())
         return found
 
@@ -117,6 +118,13 @@ class Tallies:
             ]
         if rows:
             await self._world.parts["metric_data"].record(rows)
+
+    async def close(self) -> None:
+        """Write what is there. What is counted from then on is lost: the database may be closed."""
+        self._closed = True
+        if self._writing is not None:
+            self._writing.cancel()
+        await self.write()
 
     async def _write_later(self) -> None:
         await asyncio.sleep(self._world.settings.metric_seconds)
