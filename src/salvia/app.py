@@ -69,6 +69,7 @@ SERVICES: tuple[Service, ...] = (
     application_autoscaling.SERVICE,
     sns.SERVICE,
 )
+_GARBAGE = 10_000  # objects more than were freed, before cycles are looked for: 64 requests at once are thousands
 GRACE_SECONDS = 10.0  # for what is being answered when the server is told to end
 Answers = Callable[[Call], Awaitable[Mapping[str, Any] | Reply]]
 log = logging.getLogger(__name__)
@@ -177,6 +178,7 @@ class Server:
         await self._start()
         await listener.open(socket)
         gc.freeze()  # what is there now stays, and need not be looked at again and again
+        gc.set_threshold(_GARBAGE)
         gc.enable()
         await ended.wait()
         await listener.close(GRACE_SECONDS)

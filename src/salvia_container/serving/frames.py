@@ -82,11 +82,11 @@ class Reader:
 
 def request_head(method: str, path: str, headers: Mapping[str, str]) -> bytes:
     """Raises BadFrameError for what could be read as more than one header."""
-    return _head(f"{method} {path}", headers)
+    return _head(f"{method} {path}", tuple(headers.items()))
 
 
 def answer_head(status: int, headers: Mapping[str, str]) -> bytes:
-    return _head(str(status), headers)
+    return _head(str(status), tuple(headers.items()))
 
 
 def hello(connections: int, together: int) -> bytes:
@@ -119,8 +119,9 @@ def read_hello(head: bytes) -> tuple[int, int]:
     return max(1, connections), max(1, together)
 
 
-def _head(first: str, headers: Mapping[str, str]) -> bytes:
-    text = first + "".join([f"\n{name}: {value}" for name, value in headers.items()])
+@lru_cache(maxsize=256)
+def _head(first: str, headers: tuple[tuple[str, str], ...]) -> bytes:
+    text = first + "".join([f"\n{name}: {value}" for name, value in headers])
     if text.count("\n") != len(headers):
         raise BadFrameError("a header has a line break in it")
     return text.encode("utf-8", "surrogateescape")

@@ -2,7 +2,9 @@
 
 import asyncio
 import socket
+from collections.abc import Coroutine
 from functools import partial
+from typing import Any
 
 from salvia.adapters.serving.framed import FramedRun
 from salvia.adapters.serving.plain_http import HttpRun
@@ -21,8 +23,17 @@ class DialledServing:
         self._runs: dict[str, FramedRun | HttpRun] = {}
         self._opening: dict[str, asyncio.Lock] = {}
 
-    async def ask(self, run: str, request: ModelRequest, *, seconds: float, streams: bool = False) -> ModelAnswer:
-        known = self._runs.get(run) or await self._open(run)
+    def ask(
+        self, run: str, request: ModelRequest, *, seconds: float, streams: bool = False
+    ) -> Coroutine[Any, Any, ModelAnswer]:
+        """To be awaited at once."""
+        known = self._runs.get(run)
+        if known is not None:
+            return known.ask(request, seconds, streams=streams)
+        return self._ask_first(run, request, seconds, streams=streams)
+
+    async def _ask_first(self, run: str, request: ModelRequest, seconds: float, *, streams: bool) -> ModelAnswer:
+        known = await self._open(run)
         return await known.ask(request, seconds, streams=streams)
 
     async def ping(self, run: str) -> bool:

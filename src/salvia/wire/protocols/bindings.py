@@ -126,22 +126,27 @@ def _check_text(text: str) -> None:
         raise AwsError("A header of the request is not UTF-8.", code="InvalidRequest")
 
 
+@cache
+def _places(shape: Shape) -> dict[str, tuple[str, str, Shape]]:
+    return {name: (place, wire, member) for name, place, wire, member in _placed(shape)}
+
+
 def write_head(shape: Shape | None, members: Mapping[str, Any], status: int) -> tuple[int, dict[str, str]]:
     """The status, unless a member says otherwise, and the headers."""
     headers: dict[str, str] = {}
     if shape is None:
         return status, headers
+    places = _places(shape)
     for name, value in members.items():
-        member = shape.members.get(name)
-        if value is None or member is None or member.location is None:
+        if value is None or name not in places:
             continue
-        wire = (name if member.location_name is None else member.location_name).lower()
-        if member.location == STATUS:
-            status = int(value)
-        elif member.location == HEADERS:
-            headers |= {f"{wire}{key}".lower(): text for key, text in value.items() if text is not None}
-        elif member.location == HEADER:
+        place, wire, member = places[name]
+        if place == HEADER:
             headers[wire] = write_header(member, value)
+        elif place == STATUS:
+            status = int(value)
+        elif place == HEADERS:
+            headers |= {f"{wire}{key}".lower(): text for key, text in value.items() if text is not None}
     return status, headers
 
 
