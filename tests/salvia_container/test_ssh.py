@@ -42,21 +42,22 @@ async def test_a_command_runs_over_there_and_its_words_and_exit_code_come_back(
     assert (code, *capfd.readouterr()) == (3, "out\n", "err\n")
 
 
-async def test_another_jobs_key_opens_nothing(tmp_path: Path, guests: Guests) -> None:
+async def test_another_jobs_key_opens_nothing(tmp_path: Path, guests: Guests, monkeypatch: pytest.MonkeyPatch) -> None:
     known = of_job(tmp_path)
-    stranger = of_job(tmp_path, "60" * 32)
-    mixed = Cluster(stranger.current, stranger.hosts, stranger.private, known.public, known.ports)
+    stranger, key = of_job(tmp_path, "60" * 32), Cluster.key
+    monkeypatch.setattr(Cluster, "ports", lambda *_: (20001, 20002))
+    monkeypatch.setattr(Cluster, "key", lambda cluster, host="": key(known if host else cluster, host))
     async with await server.listen(known):
         with pytest.raises(asyncssh.PermissionDenied):
-            await client.run(mixed, "localhost", "true", asyncssh.DEVNULL)
+            await client.run(stranger, "localhost", "true", asyncssh.DEVNULL)
         await guests.get()
 
 
 async def test_a_port_that_somebody_has_is_passed_over(tmp_path: Path) -> None:
     known = of_job(tmp_path)
-    with socket.create_server(("localhost", known.ports[0])):
+    with socket.create_server(("localhost", known.ports("localhost")[0])):
         async with await server.listen(known) as listening:
-            assert listening.get_port() == known.ports[1]
+            assert listening.get_port() == known.ports("localhost")[1]
 
 
 async def test_paramiko_finds_the_other_instance_behind_port_22(

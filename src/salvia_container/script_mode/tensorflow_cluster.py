@@ -17,7 +17,7 @@ _POLL_SECONDS = 1.0
 
 def first_port() -> int:
     known = cluster()
-    return _PORT if known is None else known.ports[0]
+    return _PORT if known is None else known.ports("tensorflow")[0]
 
 
 def workers(hosts: Sequence[str], current: str, port: int) -> dict[str, Any]:

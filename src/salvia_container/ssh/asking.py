@@ -21,7 +21,7 @@ def use(client: Any) -> None:
             connect(self, hostname, port, *rest, **named)
             return
         failed: Exception = OSError("there is no port")
-        for own in known.ports:
+        for own in known.ports(hostname):
             try:
                 connect(self, hostname, port, sock=_dial(hostname, own), **named | _as_member(known))
             except Exception as error:  # noqa: BLE001 - paramiko's are many: somebody else's port, perhaps
@@ -41,7 +41,7 @@ def _as_member(known: Cluster) -> dict[str, Any]:
     from paramiko import Ed25519Key  # noqa: PLC0415 - this module is imported while paramiko is
 
     return {
-        "pkey": Ed25519Key.from_private_key(io.StringIO(known.private.decode())),
+        "pkey": Ed25519Key.from_private_key(io.StringIO(known.key().private.decode())),
         "look_for_keys": False,
         "allow_agent": False,
     }

@@ -46,7 +46,7 @@ async def run(known: Cluster, host: str, command: str, stdin: object) -> int:
 
 async def _connect(known: Cluster, host: str) -> asyncssh.SSHClientConnection:
     failed: Exception = OSError("there is no port")
-    for port in known.ports:
+    for port in known.ports(host):
         try:
             return await asyncssh.connect(
                 host,
@@ -54,8 +54,8 @@ async def _connect(known: Cluster, host: str) -> asyncssh.SSHClientConnection:
                 config=None,
                 agent_path=None,
                 username="sagemaker",
-                client_keys=[asyncssh.import_private_key(known.private)],
-                known_hosts=([asyncssh.import_public_key(known.public)], [], []),
+                client_keys=[asyncssh.import_private_key(known.key().private)],
+                known_hosts=([asyncssh.import_public_key(known.key(host).public)], [], []),
             )
         except (OSError, *_NOT_OURS) as error:
             failed = error

@@ -15,13 +15,13 @@ from salvia_container.ssh.secret import Cluster, cluster
 async def listen(known: Cluster) -> asyncssh.SSHAcceptor:
     """Raises OSError when none of the ports is free."""
     taken = OSError("there is no port")
-    for port in known.ports:
+    for port in known.ports(known.current):
         try:
             return await asyncssh.listen(
                 known.current,
                 port,
-                server_host_keys=[asyncssh.import_private_key(known.private)],
-                authorized_client_keys=asyncssh.import_authorized_keys(known.public.decode()),
+                server_host_keys=[asyncssh.import_private_key(known.key(known.current).private)],
+                authorized_client_keys=asyncssh.import_authorized_keys(known.key().public.decode()),
                 process_factory=_run,
                 encoding=None,
             )
