@@ -176,6 +176,8 @@ async def test_managed_instances_come_and_go_with_the_copies(bench: Components) 
     scaling = {"Status": "ENABLED", "MinInstanceCount": 0, "MaxInstanceCount": 2}
     await bench.hosted(room(ManagedInstanceScaling=scaling))
     empty = await bench.instances()
+    with pytest.raises(AwsError, match="its DesiredInstanceCount follows its inference components"):
+        await bench.reweigh(A={"DesiredInstanceCount": 2})
     await bench.add(copies=3)
     await bench.look()
     grown = await bench.instances(), await bench.counts()

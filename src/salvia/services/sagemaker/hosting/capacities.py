@@ -73,6 +73,10 @@ def _check(one: Mapping[str, Any], variant: plans.Variant) -> None:
         return
     if variant.serverless:
         raise ValidationError(f"Variant {variant.name} is serverless: it has no DesiredInstanceCount.")
+    if (variant.config.get("ManagedInstanceScaling") or {}).get("Status") == "ENABLED":
+        raise ValidationError(
+            f"Variant {variant.name} has ManagedInstanceScaling: its DesiredInstanceCount follows its inference components."
+        )
     if not one["DesiredInstanceCount"] and variant.many_models:
         raise ValidationError(
             f"Variant {variant.name}: DesiredInstanceCount must be 1 or more: its models come and go."

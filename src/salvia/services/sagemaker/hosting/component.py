@@ -131,8 +131,10 @@ class InferenceComponent(Deployed):
 
     async def _grant(self, endpoint: Record, component: Record) -> None:
         """So many copies as there is room for; the rest come when there is more of it."""
-        granted = await placement.granted(self.world, endpoint, component)
+        granted, before = await placement.granted(self.world, endpoint, component), component.status.get("_granted")
         component.status["_granted"] = {component.spec["VariantName"]: granted}
+        if component.status["_granted"] != before:  # the variant may have more instances, or fewer
+            self.world.look(endpoint.kind, endpoint.account, endpoint.region, endpoint.key)
         if granted < component.spec["RuntimeConfig"]["CopyCount"]:
             component.status |= {"_lacking": True, "FailureReason": placement.NO_ROOM}
         elif component.status.pop("_lacking", False):
