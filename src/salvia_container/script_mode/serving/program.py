@@ -3,11 +3,14 @@
 Source: AWS's inference toolkits: SAGEMAKER_PROGRAM, SAGEMAKER_SUBMIT_DIRECTORY, code/inference.py of the model.
 """
 
+import contextlib
+import fcntl
 import importlib.util
 import os
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -69,12 +72,29 @@ def _folder(model: Path, code: Path) -> Path:
 
 
 def _install(requirements: Path) -> None:
-    """Each worker process comes here; one installs, and the others find it done."""
-    if not requirements.is_file() or packages.installed():
+    """Each worker process comes here; one installs, and the others wait until they find it done."""
+    if not requirements.is_file():
         return
-    log.info("Installing dependencies from requirements.txt")
     own = Path(packages.SITE).parent / "requirements.txt"
     own = own if own.parent.is_dir() else requirements
+    with _alone(own.parent):
+        if not packages.installed():
+            _install_as(own, requirements)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _install_as(own: Path, requirements: Path) -> None:
+    """`own` is a copy that may be written to."""
+    log.info("Installing dependencies from requirements.txt")
     if own != requirements:
         own.write_text(requirements.read_text(encoding="utf-8"), encoding="utf-8")
     settle(own, kept_versions(Path(os.environ.get("PIP_CONSTRAINT", ""))))
