@@ -1,5 +1,7 @@
 """A body comes no faster than it is read, and ends even when its client does not."""
 
+import asyncio
+
 import pytest
 
 from salvia.base.errors import AwsError
@@ -64,6 +66,35 @@ async def test_what_arrived_before_the_client_went_away_is_read_and_then_it_is_t
     assert await body.piece() == b"abc"
     with pytest.raises(AwsError, match="ended early"):
         await body.piece()
+
+
+async def test_a_body_that_is_wanted_whole_is_not_held_up() -> None:
+    source = Noted()
+    body = Incoming(200_000, source)
+    body.feed(b"a" * 100_000)
+    reading = asyncio.create_task(body.read(200_000))
+    await asyncio.sleep(0)
+    body.feed(b"b" * 50_000)
+    body.feed(b"c" * 50_000)
+    assert source.told[:2] == ["hold", "go on"]
+    assert "hold" not in source.told[1:]
+    body.end()
+
+    assert await reading == b"a" * 100_000 + b"b" * 50_000 + b"c" * 50_000
+
+
+async def test_a_client_that_falls_silent_amid_a_body_that_is_wanted_whole_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(incoming, "SILENCE_SECONDS", 0.001)
+    body = Incoming(5, Noted())
+    body.feed(b"abc")
+    reading = asyncio.create_task(body.read(5))
+    await asyncio.sleep(0)
+    body.feed(b"d")
+
+    with pytest.raises(AwsError, match="not read from or written to"):
+        await reading
 
 
 async def test_a_body_longer_than_allowed_is_refused_however_it_comes() -> None:

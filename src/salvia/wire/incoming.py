@@ -28,7 +28,7 @@ class Incoming:
     consent before it sends, which it is given when the body is first waited for.
     """
 
-    __slots__ = ("_failure", "_held", "_size", "_source", "_waiter", "ended", "expects", "length", "trailers")
+    __slots__ = ("_failure", "_held", "_size", "_source", "_waiter", "_whole", "ended", "expects", "length", "trailers")
 
     def __init__(self, length: int | None, source: Source, *, expects: bool = False) -> None:
         self.length = length
@@ -38,6 +38,7 @@ class Incoming:
         self._source: Source | None = source
         self._held: list[bytes] = []
         self._size = 0
+        self._whole = False  # all of it is waited for, and may be held: nobody is woken for a piece
         self._failure: AwsError | None = None
         self._waiter: asyncio.Future[None] | None = None
 
@@ -48,6 +49,8 @@ class Incoming:
             return
         self._held.append(data)
         self._size += len(data)
+        if self._whole:
+            return
         if self._size > _HELD:
             self._source.hold()
         self._wake()
@@ -107,6 +110,8 @@ class Incoming:
         held = self._held
         if self.ended and len(held) == 1 and len(held[0]) <= limit:  # a small body, which has arrived with its head
             return held.pop()
+        if self.length is not None:
+            await self._all()
         pieces, size = [], 0
         while not self.done:
             piece = await self.piece()
@@ -129,18 +134,33 @@ class Incoming:
             return False
         return True
 
+    async def _all(self) -> None:
+        """Returns when all that the head promised has arrived, or nothing more will."""
+        if self._size > _HELD and self._source is not None:
+            self._source.go_on()
+        self._whole = True
+        while not self.ended and self._failure is None:
+            await self._arrival()
+        self._whole = False
+
     async def _arrival(self) -> None:
         if self.expects and self._source is not None:
             self.expects = False
             self._source.consent()
         loop = asyncio.get_running_loop()
         self._waiter = loop.create_future()
-        timer = loop.call_later(SILENCE_SECONDS, self.fail, "RequestTimeout", TOO_SLOW)
+        timer = loop.call_later(SILENCE_SECONDS, self._look_silent, self._size)
         try:
             await self._waiter
         finally:
             timer.cancel()
             self._waiter = None
+
+    def _look_silent(self, size: int) -> None:
+        if self._size == size:
+            self.fail("RequestTimeout", TOO_SLOW)
+        else:
+            self._wake()  # who waits for all of it goes on waiting
 
 
 TOO_SLOW = (

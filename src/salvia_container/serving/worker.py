@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from salvia_container import log
 from salvia_container.failure import UserError, run
 from salvia_container.launch import threads
-from salvia_container.serving import frames
+from salvia_container.serving import frames, heap
 from salvia_container.serving.answering import Worker
 from salvia_container.serving.handler import Handler
 from salvia_container.training import BASE_PATH, cpus, failure_file
@@ -113,6 +113,7 @@ class _Parent:
                 child.door.close()
             os.environ["OMP_NUM_THREADS"] = str(share)
             threads.limit(share)
+            heap.keep()
             code = run(lambda: self._work(door), failure_file(self._base))
         except BaseException:  # noqa: BLE001 - a worker must not go on as its parent
             traceback.print_exc()
