@@ -256,6 +256,21 @@ class TestFrames(ServingContract):
 
         assert seen == [b"a", b"b", b"c"]
 
+    async def test_what_was_not_sent_when_the_connection_was_lost_was_seen_by_nobody(self) -> None:
+        ours, theirs = socket.socketpair()
+        theirs.send(frames.hello(1, 4))
+        run, loop = FramedRun(partial(Dialled().dial, "run")), asyncio.get_running_loop()
+        await run.begin(ours)
+        first = loop.create_task(run.ask(ModelRequest(b"a"), 5, streams=False))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # it is on its way
+        second = loop.create_task(run.ask(ModelRequest(b"b"), 5, streams=False))
+        run.close()
+        found = await asyncio.gather(first, second, return_exceptions=True)
+        theirs.close()
+
+        assert [isinstance(each, NoAnswerError) and each.sent for each in found] == [True, False]
+
 
 BLOCKED: set[asyncio.StreamWriter] = set()
 

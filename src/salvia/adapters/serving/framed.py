@@ -139,8 +139,11 @@ class _Line(asyncio.Protocol):
     # ------------------------------------------------------------- what the event loop calls
 
     def _send(self) -> None:
-        unsent, self._unsent = self._unsent, []
-        self.transport.write(unsent[0] if len(unsent) == 1 else b"".join(unsent))
+        """What is still unsent when the connection is lost was seen by nobody."""
+        unsent = self._unsent
+        if unsent and not self.transport.is_closing():
+            self._unsent = []
+            self.transport.write(unsent[0] if len(unsent) == 1 else b"".join(unsent))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]  # a stream's
@@ -158,12 +161,14 @@ class _Line(asyncio.Protocol):
         error = f"the container closed the connection: {exc}" if exc else "the container closed the connection"
         if not self.hello.done():
             self.hello.set_exception(NoAnswerError(error, sent=False))
-        for asked in self.asked.values():
+        sent = len(self.asked) - len(self._unsent)
+        for number, asked in enumerate(self.asked.values()):
             if asked.pieces is not None:
                 asked.pieces.end(error)
             elif not asked.answer.done():
-                asked.answer.set_exception(NoAnswerError(error, sent=True))
+                asked.answer.set_exception(NoAnswerError(error, sent=number < sent))
         self.asked.clear()
+        self._unsent.clear()
         self._look_at(_NEVER)
 
     def _look_at(self, when: float) -> None:
