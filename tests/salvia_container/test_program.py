@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from salvia_container.failure import UserError
 from salvia_container.launch import packages
 from salvia_container.script_mode.serving import program
 
@@ -49,3 +50,20 @@ def test_workers_that_begin_together_install_the_requirements_once_and_wait_for_
 
     assert len(installs) == 1
     assert seen == [{"environment.pth", "half", "whole"}] * 2
+
+
+def test_shared_libraries_are_loaded_and_not_left_to_a_handler_that_would_copy_them(tmp_path: Path) -> None:
+    (tmp_path / "shared_libs").mkdir()
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code/inference.py").write_text(
+        "from pathlib import Path\nleft = (Path(__file__).parents[1] / 'shared_libs').exists()"
+    )
+    found = program.load(tmp_path, tmp_path / "fetched")
+    again = program.load(tmp_path, tmp_path / "fetched")
+
+    assert found is not None
+    assert again is not None
+    assert (found.left, again.left) == (False, False)
+    (tmp_path / ".shared_libs/lib.so").write_text("no library")
+    with pytest.raises(UserError, match=r"shared_libs/lib\.so cannot be loaded"):
+        program.load(tmp_path, tmp_path / "fetched")

@@ -4,6 +4,7 @@ Source: AWS's inference toolkits: SAGEMAKER_PROGRAM, SAGEMAKER_SUBMIT_DIRECTORY,
 """
 
 import contextlib
+import ctypes
 import fcntl
 import importlib.util
 import os
@@ -39,6 +40,7 @@ def load(model: Path, code: Path) -> ModuleType | None:
             raise UserError(f"SAGEMAKER_PROGRAM {named} is not in {folder}")
         return None
     _install(folder / "requirements.txt")
+    _load_libraries(model)
     for path in (folder / "lib", program.parent, folder):
         if str(path) not in sys.path:
             sys.path.insert(0, str(path))
@@ -69,6 +71,19 @@ def _folder(model: Path, code: Path) -> Path:
             archive.extractall(code)  # noqa: S202 - into the sandbox that the archive belongs to
         return code
     return Path(submitted) if submitted and Path(submitted).is_dir() else model / _INSIDE
+
+
+def _load_libraries(model: Path) -> None:
+    """The handler of SDK v3's ModelBuilder copies shared_libs to /lib, which is read-only here: they are loaded, and hidden from it."""
+    given, hidden = model / "shared_libs", model / ".shared_libs"
+    if given.is_dir():
+        with _alone(model), contextlib.suppress(FileNotFoundError):  # another worker was first
+            given.rename(hidden)
+    for library in sorted(hidden.glob("*")):
+        try:
+            ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+        except OSError as error:
+            raise UserError(f"shared_libs/{library.name} cannot be loaded: {error}") from error
 
 
 def _install(requirements: Path) -> None:
