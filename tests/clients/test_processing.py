@@ -126,6 +126,28 @@ result = {"status": job.processing_job_status, "message": job.exit_message, "lef
     assert result == {"status": "Completed", "message": "plain v3", "left": "2 4 6"}
 
 
+def test_a_script_in_xgboosts_image_has_its_scikit_learn_classes(sdk2: Client) -> None:
+    result = sdk2.python(
+        V2
+        + """
+from sagemaker import image_uris
+pathlib.Path("code/learn.py").write_text('''
+import pathlib, numpy, xgboost
+model = xgboost.XGBClassifier(n_estimators=2).fit(numpy.array([[0.0], [1.0]] * 9), [0, 1] * 9)
+pathlib.Path("/opt/ml/output").mkdir(exist_ok=True)
+pathlib.Path("/opt/ml/output/message").write_text(str(model.predict([[0.0], [1.0]]).tolist()))
+''')
+xgboost = image_uris.retrieve("xgboost", session.boto_region_name, "1.7-1")
+processor = ScriptProcessor(role, xgboost, ["python3"], instance_count=1, instance_type="ml.m5.large", sagemaker_session=session)
+processor.run("code/learn.py", logs=False)
+result = {"message": processor.latest_job.describe()["ExitMessage"]}
+print()
+"""
+    )
+
+    assert result == {"message": "[0, 1]"}
+
+
 def test_boto3_stops_lists_and_deletes(sdk2: Client) -> None:
     result = sdk2.python(
         V2

@@ -127,9 +127,11 @@ def run_waiting(
     (tmp_path / "script.py").write_text(script)
     code = (
         "import os, sys, json\n"
+        "from salvia_container.launch import partial\n"
         "from salvia_container.script_mode.waiting import WaitingProcess\n"
         "import json.decoder; json.decoder.mine = 1\n"
-        "waiting = WaitingProcess(['json'])\n"
+        "partial.add('json')\n"
+        "waiting = WaitingProcess()\n"
         "import logging; logging.basicConfig()  # as the toolkit does after the fork\n"
         "assert waiting.free\n"
         "variables = {'COLOUR': 'blue', 'PATH': os.environ['PATH']}\n"

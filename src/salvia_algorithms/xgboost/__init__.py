@@ -3,6 +3,8 @@
 import os
 import sys
 
+from salvia_container.launch import partial
+
 # Read by the OpenMP runtime when the library is loaded. Waiting threads must sleep: where other work wants the CPUs, threads
 # that spin at each barrier make training many times slower (measured: 0.1 s become 2-5 s).
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -15,3 +17,4 @@ if "sklearn" not in sys.modules:
         import xgboost  # noqa: F401
     finally:
         del sys.modules["sklearn"]
+    partial.add("xgboost")

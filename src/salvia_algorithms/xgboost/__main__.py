@@ -8,6 +8,7 @@ from salvia_algorithms.xgboost.serving.handler import XGBoost
 from salvia_algorithms.xgboost.train import train
 from salvia_container import log
 from salvia_container.failure import PlatformError, run
+from salvia_container.launch import partial
 from salvia_container.script_mode.serve import serve_script
 from salvia_container.script_mode.train import asked_for, train_script
 from salvia_container.serving.worker import serve
@@ -18,12 +19,15 @@ from salvia_container.training import TrainingEnvironment, failure_file
 def main(arguments: Sequence[str]) -> int:
     """Returns the exit code of the process."""
     if list(arguments) == ["serve"]:
-        return serve_script("xgboost") if os.environ.get("SAGEMAKER_PROGRAM") else serve(XGBoost())
+        if os.environ.get("SAGEMAKER_PROGRAM"):
+            partial.forget()
+            return serve_script("xgboost")
+        return serve(XGBoost())
     if list(arguments) != ["train"]:
         log.error(f"Cannot {' '.join(arguments) or 'start'}: this image knows `train` and `serve`.")
         return 64
     if _names_a_script():
-        return train_script(forget=["xgboost"])  # which is there without its scikit-learn classes
+        return train_script()
     termination = Termination()
     termination.listen()
     return run(lambda: train(TrainingEnvironment.read(), termination), failure_file())

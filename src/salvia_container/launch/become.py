@@ -15,7 +15,7 @@ from collections.abc import Callable
 from importlib.machinery import SourceFileLoader
 from typing import NoReturn
 
-from salvia_container.launch import packages, sandbox, threads
+from salvia_container.launch import packages, partial, sandbox, threads
 from salvia_container.launch.requests import Request
 
 
@@ -51,6 +51,7 @@ def execute(arguments: list[str]) -> NoReturn:
 
 def run_script(path: str, arguments: list[str]) -> int:
     """The exit code of `python path arguments`, and everything that the script could look at as it would be then."""
+    partial.forget()
     whole = os.path.abspath(path)
     main = types.ModuleType("__main__")
     main.__dict__.update(

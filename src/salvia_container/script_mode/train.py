@@ -1,7 +1,7 @@
 """One instance of a script-mode training job, from AWS's `train` command to the reason of a failure in one line."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from salvia_container.script_mode.waiting import WaitingProcess
@@ -15,9 +15,9 @@ def asked_for(hyperparameters: Mapping[str, str]) -> bool:
     return bool(os.environ.get("SAGEMAKER_PROGRAM") or hyperparameters.get("sagemaker_program"))
 
 
-def train_script(forget: Sequence[str] = ()) -> int:
-    """The exit code of the process; `forget` as for WaitingProcess. The toolkit itself leaves success or a failure's reason in /opt/ml/output."""
-    waiting = WaitingProcess(forget)
+def train_script() -> int:
+    """The exit code of the process. The toolkit itself leaves success or a failure's reason in /opt/ml/output."""
+    waiting = WaitingProcess()
     from sagemaker_training import process, trainer  # noqa: PLC0415 - only after the fork: a script inherits what is before
 
     from salvia_container.script_mode import aws_session  # noqa: PLC0415

@@ -19,18 +19,13 @@ _LONGEST = 1 << 16
 class WaitingProcess:
     """Runs one script at most."""
 
-    def __init__(self, forget: Sequence[str] = ()) -> None:
-        """Forks. Call it before there are threads, log handlers or open files that a script should not inherit.
-
-        A script that imports a package of `forget` gets it anew: this process has it otherwise than a script expects.
-        """
+    def __init__(self) -> None:
+        """Forks. Call it before there are threads, log handlers or open files that a script should not inherit."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         template = set(sys.modules)
         self._pid = os.fork()
         if self._pid == 0:
             ours.close()
-            for name in [name for name in sys.modules if name.partition(".")[0] in forget]:
-                del sys.modules[name]
             _wait(theirs, template)
         theirs.close()
         self._orders = ours

@@ -138,7 +138,7 @@ def test_a_job_that_names_a_script_runs_it_instead_of_the_algorithm(
     config.mkdir(parents=True)
     (config / "hyperparameters.json").write_text('{"sagemaker_program": "\\"train.py\\""}')
     monkeypatch.setenv("SM_BASE_PATH", str(tmp_path))
-    monkeypatch.setattr(program, "train_script", lambda forget: 42)
+    monkeypatch.setattr(program, "train_script", lambda: 42)
 
     assert program.main(["train"]) == 42
 
