@@ -115,9 +115,15 @@ def test_a_failing_script_tells_why_in_one_line(sdk2: Client) -> None:
     result = sdk2.python(
         SDK2
         + """
+import tarfile
+with tarfile.open("sourcedir.tar.gz", "w:gz"):
+    pass  # an archive that has no train.py in it
+archive = session.upload_data("sourcedir.tar.gz", key_prefix="empty")
 result = {
     "raised": failure("def f():\\n    raise ValueError('no such rows')\\nf()"),
     "exit": failure("raise SystemExit(7)"),
+    "missing": failure("", source_dir=archive),
+    "memory": failure("held = [b'x' * (1 << 26) for _ in range(256)]", instance_type="ml.t3.medium"),
     "mpi": failure("", hyperparameters={"sagemaker_mpi_enabled": True}),
     "requirements": failure("", requirements="no-such-package-of-salvia==9"),
     "replaced": failure("import sys, cowsay, numpy; sys.exit(cowsay.__file__ + numpy.__version__)", requirements="cowsay==6.1\\nnumpy==1.20"),
@@ -131,7 +137,9 @@ result = {
         in str(result["raised"])
     )
     assert f'AlgorithmError: ExecuteUserScriptError: ExitCode 7 ErrorMessage "" {command}' in str(result["exit"])
-    assert "MPI is not supported: instances here have neither mpirun nor an SSH server." in str(result["mpi"])
+    assert "can't open file '/opt/ml/code/train.py': [Errno 2] No such file or directory" in str(result["missing"])
+    assert "AlgorithmError: OutOfMemory: Please use an instance type with more memory" in str(result["memory"])
+    assert "MPI is not supported by this image: it has no mpirun." in str(result["mpi"])
     assert 'ErrorMessage "ERROR: No matching distribution found for no-such-package-of-salvia==9"' in str(
         result["requirements"]
     )
