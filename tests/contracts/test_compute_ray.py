@@ -4,6 +4,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from salvia.adapters.compute.process.folders import RunFolders
 from salvia.adapters.compute.ray import Driver, Ray, engine
 from tests import raycluster
 from tests.contracts.test_compute import PLAIN, ComputeContract, finish, log
+from tests.raycluster import RayCluster
 
 pytestmark = pytest.mark.slow
 
@@ -21,10 +23,17 @@ CPUS = (4, 2)
 _READY_SECONDS = 120.0
 
 
+@dataclass(frozen=True)
+class Home:
+    data: Path
+    driver: Driver
+    cluster: RayCluster
+
+
 class TestRay(ComputeContract):
     @pytest.fixture(scope="class")
     @classmethod
-    def home(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Driver]]:
+    def home(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         """A data folder and a cluster for all tests."""
         data = tmp_path_factory.mktemp("data")
         with raycluster.running(*CPUS) as cluster, pytest.MonkeyPatch.context() as patch:
@@ -32,29 +41,33 @@ class TestRay(ComputeContract):
                 patch.setenv(name, value)
             driver = Driver(cluster.address, data / "runs")
             assert driver.wait(_READY_SECONDS)
-            yield data, driver
+            yield Home(data, driver, cluster)
             driver.close()
 
-    @pytest.fixture
-    def data(self, home: tuple[Path, Driver]) -> Path:
-        return home[0]
+    @pytest.fixture(autouse=True)
+    def patience(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Launches return when the run has begun, however busy the machine is."""
+        monkeypatch.setattr(engine, "_PATIENCE_SECONDS", _READY_SECONDS)
 
     @pytest.fixture
-    def another(self, home: tuple[Path, Driver]) -> Iterator[Any]:
-        data, driver = home
+    def data(self, home: Home) -> Path:
+        return home.data
+
+    @pytest.fixture
+    def another(self, home: Home) -> Iterator[Any]:
         opened: list[Process] = []
 
-        def open_one() -> Ray:
-            opened.append(Process(data, {PLAIN.name: PLAIN}.__getitem__))
-            return Ray(data, {PLAIN.name: PLAIN}.__getitem__, opened[-1], driver)
+        def open_one(**given: Any) -> Ray:
+            opened.append(Process(home.data, {PLAIN.name: PLAIN}.__getitem__))
+            return Ray(home.data, {PLAIN.name: PLAIN}.__getitem__, opened[-1], home.driver, **given)
 
         yield open_one
         for each in opened:
             each.close()
-        folders = RunFolders(data / "runs")
+        folders = RunFolders(home.data / "runs")
         for path in folders.top.glob("[!.]*"):
             folders.remove(path.name)
-        (data / "log").unlink(missing_ok=True)
+        (home.data / "log").unlink(missing_ok=True)
 
     @pytest.fixture
     def compute(self, another: Any) -> Any:
@@ -74,11 +87,9 @@ class TestRay(ComputeContract):
         assert (await finish(compute, waiting)).exit_code == 0
         assert log(data) == "ready\nbegun\n"
 
-    async def test_the_process_that_speaks_with_ray_may_be_killed(
-        self, compute: Any, home: tuple[Path, Driver], data: Path
-    ) -> None:
+    async def test_the_process_that_speaks_with_ray_may_be_killed(self, compute: Any, home: Home, data: Path) -> None:
         run = await self.started(compute, data, "echo ready; exec sleep 60", name="first")
-        process = home[1]._process
+        process = home.driver._process
         assert process is not None
         process.kill()
         deadline = time.monotonic() + _READY_SECONDS
@@ -114,3 +125,16 @@ class TestRay(ComputeContract):
 
         assert cpus == sum(CPUS)
         assert memory == len(CPUS) * 8 << 30
+
+    async def test_a_run_that_no_node_can_hold_begins_when_the_cluster_has_grown(
+        self, another: Any, home: Home, data: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(engine, "_PATIENCE_SECONDS", 0.1)
+        compute = another(most=(16.0, 32 << 30))
+        waiting = await compute.launch(self.spec(data, "echo begun", cpus=5.5))
+        await asyncio.to_thread(home.cluster.add, 6)
+
+        assert waiting.waits
+        assert compute.capacity() == (16.0, 32 << 30)
+        assert (await finish(compute, waiting)).exit_code == 0
+        assert log(data) == "begun\n"
