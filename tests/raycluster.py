@@ -16,9 +16,11 @@ import pytest
 
 from tests.servers import free_port
 
-START_SECONDS = 180.0
+START_SECONDS = 90.0
+_STARTS = 3
 _STARTED = "Ray runtime started"
-# `ray start`, but for how long it waits for its own processes: thirty seconds are too little on a machine with two busy CPUs.
+# `ray start`, but for how long it waits for its own processes: thirty seconds are too little on a machine with two busy CPUs,
+# where its raylet may also give up by itself, which is why it is tried again.
 _RAY = f"""
 import time
 from ray._private import services
@@ -56,8 +58,11 @@ class RayCluster:
     def add(self, cpus: int) -> str:
         """The address of a new node; the first is the head."""
         node = f"127.0.0.{len(self._nodes) + 1}"
-        assert self._start(node, cpus), self._log(node).read_text(errors="replace")
-        return node
+        for _ in range(_STARTS):
+            if self._start(node, cpus):
+                return node
+            self.kill(node)
+        raise AssertionError(self._log(node).read_text(errors="replace"))
 
     def kill(self, node: str) -> None:
         """As when its power fails: every process that Ray has there is gone at once."""
