@@ -1,9 +1,9 @@
 """Whole training jobs: what is learnt, what is said, and what is refused."""
 
 import json
+import os
 import re
 import threading
-import time
 from importlib import resources
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from salvia_algorithms.linear_learner import model
 from salvia_algorithms.linear_learner.train import train
 from salvia_container import recordio
-from salvia_container.feed import feed
+from salvia_container.feed import feed, make_fifo
 from tests.salvia_algorithms.first_party.tree import RECORDIO, Tree, train_together
 from tests.salvia_algorithms.tree import as_csv
 
@@ -332,9 +332,9 @@ def test_pipes_teach_what_files_teach(tree: Tree, tmp_path: Path, content_type: 
     (tmp_path / "plans" / "train.json").write_text(json.dumps(plan))
     tree.hyperparameters |= {"epochs": "3", "num_point_for_scaler": "100"}
     tree.channels["train"] = {"ContentType": content_type, "TrainingInputMode": "Pipe"}
-    threading.Thread(target=feed, args=(tmp_path / "plans" / "train.json", data, range(20)), daemon=True).start()
-    while not (data / "train_0").exists():
-        time.sleep(0.001)
+    folder = os.open(data, os.O_RDONLY | os.O_DIRECTORY)
+    make_fifo(folder, "train", 0)
+    threading.Thread(target=feed, args=(tmp_path / "plans" / "train.json", folder, range(20)), daemon=True).start()
 
     assert tree.train(train) == 0
 
