@@ -19,6 +19,7 @@ from tests.servers import free_port
 
 pytestmark = pytest.mark.slow
 
+XGBOOST = "246618743249.dkr.ecr.us-west-2.amazonaws.com/sagemaker-xgboost:1.7-1"
 HOSTS = [f"algo-{number}" for number in range(1, 5)]
 
 # Four instances add up their numbers, round after round: algo-1 collects and tells the sums, as a parameter server would.
@@ -83,16 +84,24 @@ def cluster(data: Path, chance: random.Random) -> Any:
 
 
 def create(cluster: Cluster, name: str, script: str, count: int, **more: Any) -> str:
-    cluster.ask("s3", lambda s3: s3.put_object(Bucket=BUCKET, Key="code/script.py", Body=script))
+    put(cluster, "code/script.py", script)
     source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/code"}}
     asked = jobs.request(
         name,
         "exec python /opt/ml/input/data/code/script.py",
         InputDataConfig=[{"ChannelName": "code", "DataSource": source}],
-        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": count, "VolumeSizeInGB": 1},
+        ResourceConfig=resources(count),
         **more,
     )
     return jobs.create(cluster, asked)
+
+
+def put(cluster: Cluster, key: str, text: str) -> None:
+    cluster.ask("s3", lambda s3: s3.put_object(Bucket=BUCKET, Key=key, Body=text))
+
+
+def resources(count: int) -> dict[str, Any]:
+    return {"InstanceType": "ml.m5.large", "InstanceCount": count, "VolumeSizeInGB": 1}
 
 
 def add_up(cluster: Cluster, name: str, rounds: int) -> str:
@@ -100,9 +109,36 @@ def add_up(cluster: Cluster, name: str, rounds: int) -> str:
     return create(cluster, name, script, len(HOSTS), Environment={"PORT": str(free_port())})
 
 
+def add_on(cluster: Cluster) -> str:
+    """A job whose instances add up their numbers for longer than any test lasts, and have begun."""
+    name = add_up(cluster, "adds", rounds=100_000)
+    until(lambda: said(cluster, name, "working") == len(HOSTS), "the instances do not work")
+    return name
+
+
+def boost_on(cluster: Cluster) -> str:
+    """So does the built-in XGBoost, each instance with rows of its own."""
+    for host in HOSTS:
+        rows = "\n".join(f"{number % 5},{number},{number % 3}" for number in range(60))
+        put(cluster, f"rows/{host}", rows)
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/rows/", "S3DataDistributionType": "ShardedByS3Key"}
+    channel = {"ChannelName": "train", "ContentType": "text/csv", "DataSource": {"S3DataSource": source}}
+    asked = jobs.request(
+        "boosts",
+        "",
+        AlgorithmSpecification={"TrainingImage": XGBOOST, "TrainingInputMode": "File"},
+        HyperParameters={"num_round": "1000000", "objective": "reg:squarederror"},
+        InputDataConfig=[channel],
+        ResourceConfig=resources(len(HOSTS)),
+    )
+    name = jobs.create(cluster, asked)
+    until(lambda: said(cluster, name, "[0]") == 1, "the instances do not train")
+    return name
+
+
 def said(cluster: Cluster, name: str, what: str) -> int:
-    """How many lines of the job begin with it."""
-    return sum(line.startswith(what) for line in jobs.lines(cluster, name))
+    """How many lines of the job have it."""
+    return sum(what in line for line in jobs.lines(cluster, name))
 
 
 def many_sent(cluster: Cluster, count: float) -> bool:
@@ -128,11 +164,15 @@ def test_instances_work_on_together_while_servers_die(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize("server", ["up", "down"])
+@pytest.mark.parametrize(
+    ("work_on", "started"),
+    [(add_on, "started"), (boost_on, "Distributed node training with 4 hosts")],
+    ids=["script", "xgboost"],
+)
 def test_when_one_instance_is_killed_the_job_fails_once_and_says_that_it_was_lost(
-    cluster: Cluster, server: str
+    cluster: Cluster, work_on: Callable[[Cluster], str], started: str, server: str
 ) -> None:
-    name = add_up(cluster, "lost", rounds=100_000)
-    until(lambda: said(cluster, name, "working") == len(HOSTS), "the instances do not work")
+    name = work_on(cluster)
     victim = jobs.supervisor(cluster.data, name, host="algo-3")
     if server == "down":
         cluster.kill()
@@ -145,7 +185,7 @@ def test_when_one_instance_is_killed_the_job_fails_once_and_says_that_it_was_los
     assert job["TrainingJobStatus"] == "Failed"
     assert job["FailureReason"].startswith("InternalServerError: We encountered an internal error.")
     assert jobs.steps(job) == [*jobs.ALL_STEPS[:-1], "Failed"]
-    assert said(cluster, name, "started") == len(HOSTS)
+    assert said(cluster, name, started) == len(HOSTS)
 
 
 def test_every_instances_checkpoints_are_whole_though_servers_die_while_they_are_sent(cluster: Cluster) -> None:
