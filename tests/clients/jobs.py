@@ -1,5 +1,6 @@
 """Training jobs that run scripts, on any server: created, awaited and read through the unmodified boto3."""
 
+import csv
 import io
 import tarfile
 import time
@@ -8,6 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from tests.clients.conftest import ROOT
 from tests.servers import Server
 
 PYTHON = "763104351884.dkr.ecr.us-west-2.amazonaws.com/sagemaker-base-python-310:1.0"
@@ -106,3 +108,11 @@ class Jobs:
             members = tar.getmembers()
             assert all(member.isreg() or member.islnk() for member in members), members
             return {member.name: tar.extractfile(member).read() for member in members}  # type: ignore[union-attr]
+
+
+def abalone() -> dict[str, str]:
+    """Rows for XGBoost, as text: the train channel in two files, one for each of two instances, and the validation channel."""
+    with (ROOT / "examples/data/abalone/abalone.csv").open() as file:
+        rows = [[row[8], "MFI".index(row[0]), *row[1:8]] for row in csv.reader(file)]
+    parts = {"train/1.csv": rows[:1500:2], "train/2.csv": rows[1:1500:2], "validation/1.csv": rows[3000:]}
+    return {name: "\n".join(",".join(map(str, row)) for row in part) for name, part in parts.items()}

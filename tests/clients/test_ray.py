@@ -1,6 +1,5 @@
-"""The same requests on a Ray cluster of two nodes: jobs whose instances stand on both, servers that die, and a node that does."""
+"""The same requests on a Ray cluster whose head runs no jobs, and two more nodes: jobs whose instances stand on both, servers that die, and a node that does."""
 
-import csv
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,15 +8,15 @@ from typing import Any
 import pytest
 
 from tests import raycluster
+from tests.clients import test_mpi
 from tests.clients.conftest import Client, build
-from tests.clients.jobs import XGBOOST, Jobs
+from tests.clients.jobs import XGBOOST, Jobs, abalone
 from tests.clients.test_frameworks import ASKED, PYTORCH
 from tests.raycluster import RayCluster
 from tests.servers import Server, free_port
 
 pytestmark = pytest.mark.slow
 
-ABALONE = Path(__file__).parents[2] / "examples/data/abalone/abalone.csv"
 TWO = {"InstanceType": "ml.t3.medium", "InstanceCount": 2, "VolumeSizeInGB": 1}
 # Each instance tells the other that it is there, by its host name, and goes on until it is told to end.
 MEETING = """
@@ -42,7 +41,7 @@ while True:
 
 @pytest.fixture(scope="module")
 def ray() -> Iterator[RayCluster]:
-    with raycluster.running(2, 2) as cluster:
+    with raycluster.running(0, 2, 2) as cluster:
         yield cluster
 
 
@@ -59,15 +58,12 @@ def jobs(server: Server) -> Jobs:
 
 
 def test_xgboost_on_two_nodes_learns_as_well_as_on_one(jobs: Jobs) -> None:
-    with ABALONE.open() as file:
-        rows = [[row[8], "MFI".index(row[0]), *row[1:8]] for row in csv.reader(file)]
-    text = ["\n".join(",".join(map(str, row)) for row in part) for part in (rows[:1500:2], rows[1:1500:2], rows[3000:])]
-    for name, part in zip(("train/1.csv", "train/2.csv", "validation/1.csv"), text, strict=True):
+    for name, part in abalone().items():
         jobs.put(name, part)
     alone = learned(jobs, 1)
     together = learned(jobs, 2)
 
-    assert together["validation:rmse"] == pytest.approx(alone["validation:rmse"], rel=0.05)
+    assert together == pytest.approx(alone, rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -85,6 +81,18 @@ result = {{"accuracy": accuracy}}
     result = sdk2.python(PYTORCH + fit, timeout=600)
 
     assert result["accuracy"] > 0.93  # type: ignore[operator]
+
+
+def test_mpi_learns_on_two_nodes_what_one_process_learns(server: Server, tmp_path: Path) -> None:
+    sdk2 = Client(build("sdk2"), server.variables() | {"HOME": str(tmp_path)})
+    fit = """
+job = fit()
+result = {"rmse": job.describe()["FinalMetricDataList"][0]["Value"], "processes": sorted(re.findall(r"process ([0-9] of [0-9] on algo-[0-9])", lines(job)))}
+"""
+    result = sdk2.python(test_mpi.PYTORCH + fit, timeout=600)
+
+    assert result["processes"] == [f"{rank} of 4 on algo-{1 + rank // 2}" for rank in range(4)]
+    assert result["rmse"] == pytest.approx(test_mpi.RMSE, abs=1e-6)
 
 
 def test_a_job_goes_on_while_its_server_is_down_and_is_stopped_by_the_next(server: Server, jobs: Jobs) -> None:

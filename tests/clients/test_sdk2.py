@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.conftest import ROOT, Client
+from tests.clients.jobs import abalone
 
 pytestmark = pytest.mark.slow
 
@@ -38,6 +39,27 @@ def test_fit_streams_the_log_and_the_model_is_real(sdk2: Client, tmp_path: Path)
     assert "[49]#011train-rmse:" in shown
     assert 2.0 < seen["metrics"]["validation:rmse"] < 2.5
     assert seen["files"] == ["xgboost-model"]
+
+
+def test_two_instances_learn_as_well_as_one(sdk2: Client) -> None:
+    result = sdk2.python(
+        JOB
+        + f"parts = {abalone()}"
+        + """
+for key, text in parts.items():
+    session.upload_string_as_file_body(text, session.default_bucket(), "parts/" + key)
+channels = {name: TrainingInput(f"s3://{session.default_bucket()}/parts/{name}/", content_type="text/csv", distribution=distribution)
+    for name, distribution in (("train", "ShardedByS3Key"), ("validation", "FullyReplicated"))}
+result = {}
+for count in (1, 2):
+    e = estimator(instance_count=count, hyperparameters={"num_round": 30, "objective": "reg:squarederror", "max_depth": 4, "eta": 0.2})
+    e.fit(channels, wait=False)
+    job = session.wait_for_job(e.latest_training_job.name, poll=1)
+    result[str(count)] = {metric["MetricName"]: metric["Value"] for metric in job["FinalMetricDataList"]}
+"""
+    )
+
+    assert result["2"] == pytest.approx(result["1"], rel=0.01)  # of one instance's rows alone: 0.09 and 0.035 away
 
 
 def test_fit_without_waiting_then_attach_and_stop(sdk2: Client) -> None:
