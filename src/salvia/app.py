@@ -32,6 +32,7 @@ from salvia.adapters.posting.http import HttpPosting
 from salvia.adapters.serving.runs import DialledServing
 from salvia.adapters.surrogate.process import ProcessSurrogate
 from salvia.adapters.table.sqlite import SqliteTable
+from salvia.base.address import is_loopback
 from salvia.base.call import Call, Caller, Reply
 from salvia.base.clock import Clock, SystemClock
 from salvia.control.loop import Loop
@@ -56,7 +57,7 @@ from salvia.wire.listener import Listener
 from salvia.wire.proxy import Rules
 from salvia.wire.server import Wire
 from salvia.wire.signing import AuthoritySigning
-from salvia.wire.tunnel import Upstream, is_loopback
+from salvia.wire.tunnel import Upstream
 
 SERVICES: tuple[Service, ...] = (
     sagemaker.SERVICE,

@@ -14,8 +14,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, cast
 
+from salvia.base.address import is_loopback
 from salvia.wire.certificates import Authority, is_aws
-from salvia.wire.tunnel import Pipe, Upstream, is_loopback, open_tunnel
+from salvia.wire.tunnel import Pipe, Upstream, open_tunnel
 
 log = logging.getLogger(__name__)
 

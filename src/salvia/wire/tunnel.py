@@ -2,11 +2,12 @@
 
 import asyncio
 import base64
-import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Self, cast
 from urllib.parse import unquote, urlsplit
+
+from salvia.base.address import is_loopback
 
 CONNECT_SECONDS = 15.0
 IDLE_SECONDS = 3600.0
@@ -45,16 +46,6 @@ class Upstream:
 
     def serves(self, host: str) -> bool:
         return not is_loopback(host) and not any(host == name or host.endswith("." + name) for name in self.without)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether the address or name `host` is this machine's own interface."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host == "localhost"
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback
 
 
 class Pipe(asyncio.Protocol):

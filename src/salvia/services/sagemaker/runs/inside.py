@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
+from salvia.base.address import is_loopback
 from salvia.ports.credentials import Credential
 from salvia.ports.table import Record
 from salvia.resources.world import World
@@ -65,7 +66,7 @@ def access(world: World, credential: Credential | None, hosts: Iterable[str] = (
 
 def _proxy(url: str, host: str, credential: Credential) -> str:
     """A server that listens on another address than this machine's own opens tunnels only for who shows a key."""
-    if host in {"localhost", "::1"} or host.startswith("127."):
+    if is_loopback(host):
         return url
     scheme, _, rest = url.partition("://")
     return f"{scheme}://{quote(credential.access_key, safe='')}:{quote(credential.secret, safe='')}@{rest}"
