@@ -11,6 +11,7 @@ from salvia.base.errors import ValidationError
 from salvia.ports.table import Record
 from salvia.resources.fleet import Key
 from salvia.resources.world import World
+from salvia.services.sagemaker.hosting import placement
 from salvia.services.sagemaker.hosting import plan as plans
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _check(one: Mapping[str, Any], variant: plans.Variant) -> None:
         return
     if variant.serverless:
         raise ValidationError(f"Variant {variant.name} is serverless: it has no DesiredInstanceCount.")
-    if (variant.config.get("ManagedInstanceScaling") or {}).get("Status") == "ENABLED":
+    if placement.bounds_of(variant.config):
         raise ValidationError(
             f"Variant {variant.name} has ManagedInstanceScaling: its DesiredInstanceCount follows its inference components."
         )

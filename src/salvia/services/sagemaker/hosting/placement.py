@@ -5,7 +5,7 @@ first: who has copies keeps them, and what is left is for those that want more. 
 this is arithmetic with what instance types promise.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,13 +57,13 @@ def placed(instance: Share, most: int, demands: Sequence[Demand]) -> tuple[dict[
 
 async def instances_of(world: World, endpoint: Record) -> dict[str, int]:
     """How many instances each variant with managed scaling has: as many as the copies take, within its bounds."""
-    managed = [variant for variant in _variants(endpoint) if _bounds(variant)]
+    managed = [variant for variant in _variants(endpoint) if bounds_of(variant)]
     if not managed:
         return {}
     components = await components_of(world, endpoint)
     found = {}
     for variant in managed:
-        least, most = _bounds(variant) or (0, 0)
+        least, most = bounds_of(variant) or (0, 0)
         _, used = placed(share_of(variant["InstanceType"]), most, _demands(components, variant["VariantName"]))
         found[variant["VariantName"]] = max(least, used)
     return found
@@ -76,7 +76,7 @@ async def granted(world: World, endpoint: Record, component: Record) -> int:
     if variant is None:
         return 0
     plan = endpoint.spec["_wish"]
-    bounds = _bounds(variant)
+    bounds = bounds_of(variant)
     most = bounds[1] if bounds else plans.count_of(endpoint, plan, plans.Variant(variant, {}))
     others = [one for one in await components_of(world, endpoint) if one.key != component.key]
     everyone = sorted([*others, component], key=lambda one: (one.created, one.key))
@@ -89,7 +89,7 @@ def _variants(endpoint: Record) -> list[dict[str, Any]]:
     return variants
 
 
-def _bounds(variant: dict[str, Any]) -> tuple[int, int] | None:
+def bounds_of(variant: Mapping[str, Any]) -> tuple[int, int] | None:
     """The least and the most instances of managed instance scaling; None where the number is fixed."""
     scaling = variant.get("ManagedInstanceScaling") or {}
     if scaling.get("Status") != "ENABLED":
