@@ -107,3 +107,18 @@ def left(data: Path, count: int, seconds: float = 30) -> int:
     while len(living(data)) != count and time.monotonic() < end:
         time.sleep(0.1)
     return len(living(data))
+
+
+def watch(cluster: Cluster) -> None:
+    """The alarm "bad", for updates that it guards."""
+    alarm = {
+        "AlarmName": "bad",
+        "Namespace": "n",
+        "MetricName": "m",
+        "Statistic": "Sum",
+        "Period": 60,
+        "EvaluationPeriods": 1,
+        "Threshold": 1.0,
+        "ComparisonOperator": "GreaterThanThreshold",
+    }
+    cluster.ask("cloudwatch", lambda cloudwatch: cloudwatch.put_metric_alarm(**alarm))

@@ -82,15 +82,6 @@ def test_what_was_wished_of_a_component_before_a_kill_comes_true(data: Path, cha
 def test_a_rolling_update_that_an_alarm_ends_goes_back_though_the_server_dies(
     data: Path, chance: random.Random
 ) -> None:
-    alarm = {
-        "AlarmName": "bad",
-        "Namespace": "n",
-        "MetricName": "m",
-        "Statistic": "Sum",
-        "Period": 60,
-        "Threshold": 1.0,
-    }
-    alarm |= {"EvaluationPeriods": 1, "ComparisonOperator": "GreaterThanThreshold"}
     ringing = {"AlarmName": "bad", "StateValue": "ALARM", "StateReason": "a drill"}
     guarded = {
         "RollingUpdatePolicy": ONE_BY_ONE | {"WaitIntervalInSeconds": 3600},
@@ -100,7 +91,7 @@ def test_a_rolling_update_that_an_alarm_ends_goes_back_though_the_server_dies(
         cluster.make_bucket(BUCKET)
         for name in ("two", "three"):
             endpoints.model(cluster, name, INSTANCES[name])
-        cluster.ask("cloudwatch", lambda cloudwatch: cloudwatch.put_metric_alarm(**alarm))
+        endpoints.watch(cluster)
         endpoints.wish(cluster, "create_endpoint", EndpointName="e", EndpointConfigName="two")
         endpoints.until(cluster, "InService", "two")
         endpoints.wish(

@@ -71,17 +71,7 @@ def activities(cluster: Cluster) -> list[dict[str, Any]]:
 
 
 def begin_guarded_update(cluster: Cluster) -> None:
-    alarm = {
-        "AlarmName": "bad",
-        "Namespace": "n",
-        "MetricName": "m",
-        "Statistic": "Sum",
-        "Period": 60,
-        "EvaluationPeriods": 1,
-        "Threshold": 1.0,
-        "ComparisonOperator": "GreaterThanThreshold",
-    }
-    cluster.ask("cloudwatch", lambda cloudwatch: cloudwatch.put_metric_alarm(**alarm))
+    endpoints.watch(cluster)
     routing = {"Type": "CANARY", "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 50}, "WaitIntervalInSeconds": 600}
     guard = {
         "BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routing},
