@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+import select
+import shutil
 import signal
 import socket
 import time
@@ -217,6 +219,17 @@ class ComputeContract:
         await asyncio.sleep(0.05)
 
         assert len(log(data)) == size
+
+    async def test_a_run_whose_folder_is_deleted_ends(self, compute: Process, data: Path) -> None:
+        """Also with no server: nobody could find it any more. What is left of it when its supervisor has ended is nothing."""
+        await self.started(compute, data, "trap '' TERM; echo ready; while :; do sleep 0.01; done")
+        folders = RunFolders(data / "runs")
+        supervisor = folders.supervisor("run")
+        assert supervisor is not None
+        shutil.rmtree(folders.path("run"))
+
+        await until(lambda: bool(select.select([supervisor], [], [], 0)[0]))
+        os.close(supervisor)
 
     async def test_removing_what_was_never_launched_frees_its_folder(self, compute: Process) -> None:
         compute.folder("run").mkdir(parents=True)

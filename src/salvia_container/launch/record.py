@@ -1,6 +1,7 @@
 """The files in a run's folder by which supervisors and servers agree, without ever talking to each other.
 
-claim   made and locked by the one supervisor that may start user code; its lock is held while the run lives
+claim   made and locked by the one supervisor that may start user code; its lock is held while the run lives, which is no
+        longer than the file is there
 stop    the wish to end it: a grace in seconds
 exit    how it ended; written once, whole
 room    holds the disk space that the ending needs, in case the run fills the disk
@@ -50,6 +51,11 @@ def claim(folder: int) -> int | None:
         return descriptor
     os.close(descriptor)
     return None
+
+
+def is_gone(claim: int) -> bool:
+    """Whether the file of a held claim was deleted, the run's folder or the whole data folder with it: no server can find the run."""
+    return os.fstat(claim).st_nlink == 0
 
 
 def here() -> str:

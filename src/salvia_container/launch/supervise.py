@@ -1,6 +1,7 @@
 """The supervisor of one run: claims it, starts it, passes on the wish to stop, and writes down how it ended.
 
 It outlives the server and needs nothing of it. When it is killed, the run dies with it: its init has asked the kernel so.
+It ends the run whose folder is deleted, for nobody else could: a server finds runs by their folders.
 """
 
 import contextlib
@@ -15,7 +16,7 @@ from salvia_container.launch import init, kernel, packages, record, requests, ro
 from salvia_container.launch.memory import Group, Watch
 from salvia_container.launch.requests import Descriptors, Request
 
-_POLL_SECONDS = 1.0  # how often it looks for a stop wish whose signal was lost
+_POLL_SECONDS = 1.0  # how often it looks for a stop wish whose signal was lost, and whether the run's folder is there
 
 
 def supervise(connection: socket.socket, groups: int, taken: int) -> Request:
@@ -79,8 +80,9 @@ class _Supervisor:
         try:
             status = self._start(request, given, claim, taken)
             if status == "":
-                status = self._watch(given.folder)
-            self._end(status, given)
+                status = self._watch(given.folder, claim)
+            if not record.is_gone(claim):
+                self._end(status, given)
         except BaseException as error:  # noqa: BLE001 - whatever it was, it must be written down, or nobody would know
             traceback.print_exc()  # which the server keeps; the log is the client's
             self._fail(given, f"salvia: the run could not be started: {error}")
@@ -108,12 +110,12 @@ class _Supervisor:
         _tell(taken)
         return "" if answer == init.READY else answer.decode() or "its init was killed"
 
-    def _watch(self, folder: int) -> str:
-        """What init said before it ended: "" when it was killed."""
+    def _watch(self, folder: int, claim: int) -> str:
+        """What init said before it ended: "" when it was killed, or shall be as nobody can ask for the run any more."""
         poll = select.poll()
         poll.register(self.orders.to_init, select.POLLIN)
         poll.register(self._wake, select.POLLIN)
-        while True:
+        while not record.is_gone(claim):
             self._obey(folder)
             ready = {descriptor for descriptor, _ in poll.poll(self._patience())}
             if self.orders.to_init.fileno() in ready:
@@ -123,6 +125,7 @@ class _Supervisor:
             if not self._cause and isinstance(self._memory, Watch) and self._memory.exceeded():
                 self._cause = "OutOfMemory"
                 self._kill()
+        return ""
 
     def _patience(self) -> float:
         """Milliseconds until there is something to do anyway."""

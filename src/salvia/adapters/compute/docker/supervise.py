@@ -37,12 +37,12 @@ def main() -> None:
     if claim is None:
         return
     log = os.open(log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    _Supervisor(Daemon(path), name, folder, log).run(configuration)
+    _Supervisor(Daemon(path), name, folder, claim, log).run(configuration)
 
 
 class _Supervisor:
-    def __init__(self, daemon: Daemon, name: str, folder: int, log: int) -> None:
-        self._daemon, self._name, self._folder, self._log = daemon, name, folder, log
+    def __init__(self, daemon: Daemon, name: str, folder: int, claim: int, log: int) -> None:
+        self._daemon, self._name, self._folder, self._claim, self._log = daemon, name, folder, claim, log
         self._deadline: float | None = None
         self._killed = False
 
@@ -61,7 +61,8 @@ class _Supervisor:
             os.kill(feeder, signal.SIGKILL)
         with contextlib.suppress(DaemonError):
             self._daemon.remove(self._name)  # before its end is known: what it left running is gone then
-        record.write_ending(self._folder, ending)
+        if not record.is_gone(self._claim):
+            record.write_ending(self._folder, ending)
 
     def _feed(self) -> list[int]:
         """Starts the feeders, which wait for their readers."""
@@ -140,7 +141,7 @@ class _Supervisor:
         return max(0.0, min(_POLL_SECONDS, self._deadline - time.monotonic())) * 1000 + 1
 
     def _obey(self) -> None:
-        grace = record.read_stop(self._folder)
+        grace = 0.0 if record.is_gone(self._claim) else record.read_stop(self._folder)
         if grace is None or self._killed:
             return
         now = time.monotonic()
