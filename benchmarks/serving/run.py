@@ -30,6 +30,7 @@ from benchmarks.serving.peers import PEERS, Running
 CLIENTS = (1, 16, 64)
 MANY = 10_000  # rows of a csv batch
 ENDPOINTS = 8
+WAKES = 10
 
 
 @dataclass(slots=True)
@@ -127,6 +128,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="salvia-bench-") as name, contextlib.ExitStack() as running:
         folder = Path(name)
         row = deployed.train(folder)
+        (folder / "salvia").mkdir()
+        (folder / "salvia/salvia.toml").write_text(f"serverless_idle_seconds = {deployed.IDLE_SECONDS}\n")
         server = running.enter_context(Salvia(folder / "salvia"))
         deployed.upload(server, folder)
         first = deployed.deploy(server, "endpoint-0")
@@ -164,9 +167,13 @@ def main() -> None:
         )
         all_held = memory_of(server.pid)
         print(
-            f"memory: {held / 1e6:.0f} MB with one endpoint, {all_held / 1e6:.0f} MB with {ENDPOINTS}, server and template included\n"
+            f"memory: {held / 1e6:.0f} MB with one endpoint, {all_held / 1e6:.0f} MB with {ENDPOINTS}, server and template included"
         )
-        goals(contenders, together, alone, statistics.median(warm), all_held / 1e6)
+        woken = deployed.wakes(server, row, WAKES)
+        print(
+            f"wake of a serverless endpoint: {min(woken):.3f} to {max(woken):.3f} s, median of {WAKES} {statistics.median(woken):.3f}\n"
+        )
+        goals(contenders, together, alone, (statistics.median(warm), statistics.median(woken)), all_held / 1e6)
 
 
 def report(contenders: list[Contender], missing: list[str]) -> None:
@@ -187,14 +194,16 @@ def report(contenders: list[Contender], missing: list[str]) -> None:
     sys.stdout.flush()
 
 
-def goals(contenders: list[Contender], together: float, alone: float, warm: float, held: float) -> None:
+def goals(contenders: list[Contender], together: float, alone: float, starts: tuple[float, float], held: float) -> None:
+    """`starts` are the seconds of a deployment and of a wake."""
     ours, within, echo, *peers = contenders
     rows = [
         ("p50 at 1 client / inside HTTP", ours.p50(1) / within.p50(1), 1.3),
         ("CPU at 64 clients, the gateway alone / HTTP echo", ours.alone(64) / echo.cpu(64), 2.0),
         ("CPU at 64 clients, the model's worker included / HTTP echo", ours.cpu(64) / echo.cpu(64), 2.0),
         ("csv batch: CPU / AWS's container's way", together / alone, 0.2),
-        ("CreateEndpoint -> InService, s", warm, 1.0),
+        ("CreateEndpoint -> InService, s", starts[0], 1.0),
+        ("wake of a serverless endpoint, s", starts[1], 0.3),
         (f"memory of {ENDPOINTS} endpoints, MB", held, 400.0),
     ]
     measured = [each for each in peers if 16 in each.rounds and 1 in each.rounds]

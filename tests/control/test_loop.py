@@ -525,3 +525,22 @@ async def test_a_record_in_a_new_state_is_told_of_once_it_is_saved(table: Sqlite
 
     assert told == [("one", "Training"), ("one", "Completed")]
     assert stored_states == ["", "Training"]
+
+
+async def test_what_is_due_soon_is_looked_at_soon_though_its_timer_goes_off_a_little_before(
+    table: SqliteTable, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("salvia.control.loop.POLL", 3600.0)
+
+    async def twice(record: Record) -> float | None:
+        return 0.001 if len(kind.calls) == 1 else await settle(record)
+
+    kind = Kind(twice)
+    await stored(table)
+    async with running(Loop(table, {"Job": kind}, clock, "w")):
+        await until(lambda: len(kind.calls) == 1)
+        await asyncio.sleep(0.01)  # the timer has gone off, and by the clock it is too soon
+        clock.advance(0.001)
+        await until_state(table, "Completed")
+
+    assert kind.calls == ["one", "one"]

@@ -21,6 +21,7 @@ LEASE = 10.0  # seconds; a server that died without a word is succeeded this muc
 POLL = 0.25  # seconds; how soon a wish is seen that another server wrote
 GRACE = 10.0  # seconds that steps in progress get to finish at a stop
 MOST_STEPS = 64  # at once
+_FINEST = 0.001  # seconds that a timer can tell apart
 HOPELESS = 10  # failures in a row, some minutes, after which an error that no time can heal is final
 NEVER_HEAL = (TypeError, ValueError, LookupError, AttributeError, AssertionError, ArithmeticError, NotImplementedError)
 
@@ -173,9 +174,18 @@ class Loop:
 
     def _promise(self, delay: float) -> float:
         """When to look again; soon is kept to the moment, later to a poll."""
+        due = self._clock.now() + delay
         if delay < LEASE:
-            asyncio.get_running_loop().call_later(delay, self._bell.set)
-        return self._clock.now() + delay
+            self._ring(due)
+        return due
+
+    def _ring(self, due: float) -> None:
+        """Look as soon as the clock says `due`. A timer may go off a little before: what is due then would wait for a poll."""
+        left = due - self._clock.now()
+        if left <= 0:
+            self._bell.set()
+        elif not self._stopping:
+            asyncio.get_running_loop().call_later(max(left, _FINEST), self._ring, due)
 
     async def _rest(self, longest: float) -> None:
         timer = asyncio.get_running_loop().call_later(longest, self._bell.set)
