@@ -1,9 +1,6 @@
 """The models' Java expressions mean in Python what they mean to AWS."""
 
-import signal
 import sys
-from collections.abc import Iterator
-from types import FrameType
 
 import pytest
 from hypothesis import given
@@ -91,19 +88,7 @@ PUMPS = ("a", "1", "-", "/", " ", ":", "a-", "a.", "a/", "a1", "\t")
 STARTS = ("", "https://", "s3://", "arn:aws:iam::123456789012:role/", "arn:aws:sagemaker:us-west-2:123456789012:")
 
 
-@pytest.fixture
-def alarm() -> Iterator[None]:
-    def ring(_: int, __: FrameType | None) -> None:
-        raise TimeoutError("a pattern takes too long")
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, 30)
-    yield
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
-
-
-@pytest.mark.usefixtures("alarm")
+@pytest.mark.timeout(30)
 @pytest.mark.parametrize("name", SERVED)
 def test_every_pattern_served_is_understood_and_cannot_stall(name: str) -> None:
     service = Models().service(name)
