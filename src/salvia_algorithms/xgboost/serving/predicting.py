@@ -14,6 +14,7 @@ import scipy.sparse as sp
 import xgboost as xgb
 
 from salvia_algorithms.xgboost.model import MODEL_NAME, load
+from salvia_algorithms.xgboost.serving import walking
 from salvia_algorithms.xgboost.serving.requests import Dense
 from salvia_container import log
 from salvia_container.failure import UserError
@@ -35,6 +36,7 @@ class Predictor:
         self.classes = int(learner["learner_model_param"]["num_class"])
         self.features: int = booster.num_features()
         self._booster = booster
+        self._walker = walking.Walker(booster)
         self._in_place = (
             learner["gradient_booster"]["name"] != "gblinear"
         )  # which the library predicts only from a DMatrix
@@ -47,8 +49,17 @@ class Predictor:
         """Raises XGBoostError."""
         if not (isinstance(rows, np.ndarray) and self._in_place):
             return self._booster.predict(xgb.DMatrix(rows), validate_features=False)
-        # What Booster.inplace_predict does, without what it costs: that is most of the time of a row.
         rows = np.ascontiguousarray(rows, np.float32)
+        if len(rows) < walking.MANY:
+            return self._predict_in_place(rows)
+        scores = self._walker.predict(rows)
+        if scores is None:
+            scores = self._predict_in_place(rows)
+            self._walker.show(rows, scores)
+        return scores
+
+    def _predict_in_place(self, rows: Dense) -> Scores:
+        """What Booster.inplace_predict does, without what it costs: that is most of the time of a row."""
         count, width = rows.shape
         place = f'{{"data":[{rows.__array_interface__["data"][0]},true],"shape":[{count},{width}],"typestr":"<f4","version":3}}'
         code = xgb.core._LIB.XGBoosterPredictFromDense(  # noqa: SLF001 - the C interface is documented, its Python name is not
