@@ -10,6 +10,7 @@ from salvia_container.script_mode.not_here import why_not
 from salvia_container.script_mode.requirements import kept_versions, settle
 from salvia_container.script_mode.said import cause
 from salvia_container.script_mode.tensorflow_cluster import with_servers, workers
+from salvia_container.script_mode.torchrun import with_port
 from salvia_container.script_mode.train import _to_one_line, asked_for
 
 
@@ -39,6 +40,21 @@ from salvia_container.script_mode.train import _to_one_line, asked_for
 )
 def test_the_cause_is_the_error_that_ended_it(said: str, why: str) -> None:
     assert cause(said) == why
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("--nnodes 2 --master_port 7777 --node_rank 0 a.py", "--nnodes 2 --master_port 20001 --node_rank 0 a.py"),
+        ("--nnodes=2 --master_port=7777 a.py", "--nnodes=2 --master_port=20001 a.py"),
+        ("--master-port 7777 a.py --master_port 7777", "--master-port 20001 a.py --master_port 7777"),
+        ("--master_port 29501 a.py --master_port 7777", "--master_port 29501 a.py --master_port 7777"),
+        ("--nproc_per_node=2 a.py 7777", "--nproc_per_node=2 a.py 7777"),
+        ("a.py --master_port", "a.py --master_port"),
+    ],
+)
+def test_torchrun_has_the_jobs_port_where_the_launcher_says_the_one_of_all(said: str, told: str) -> None:
+    assert with_port(said.split(), "20001") == told.split()
 
 
 def test_an_old_pin_of_what_the_image_keeps_gives_way_and_the_log_says_so(

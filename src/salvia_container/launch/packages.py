@@ -12,7 +12,14 @@ from salvia_container.launch import root
 _SITE = f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
 SITE = f"{root.PACKAGES}/{_SITE}"
 _OF_IMAGE = f"{root.ENVIRONMENT}/{_SITE}"
-_PIP = f'#!/bin/sh\nexec {root.PACKAGES}/bin/python -m pip "$@"\n'
+_PIP = "-m pip"
+# Commands that install packages or start the user's script, by the run's own interpreter, which sees what was installed.
+_COMMANDS = {
+    "pip": _PIP,
+    "pip3": _PIP,
+    "torchrun": "-P -m salvia_container.script_mode.torchrun",
+    "accelerate": f"{root.ENVIRONMENT}/bin/accelerate",
+}
 
 
 def prepare(folder: str) -> bool:
@@ -28,8 +35,9 @@ def prepare(folder: str) -> bool:
     for name in ("python", "python3", os.path.basename(_SITE.split("/")[1])):
         if not os.path.lexists(f"{folder}/bin/{name}"):
             os.symlink(python, f"{folder}/bin/{name}")
-    for name in ("pip", "pip3"):
-        _write(f"{folder}/bin/{name}", _PIP, 0o755)
+    for name, program in _COMMANDS.items():
+        if program == _PIP or os.path.exists(f"{root.ENVIRONMENT}/bin/{name}"):  # not the machine's pip, in any case
+            _write(f"{folder}/bin/{name}", f'#!/bin/sh\nexec {root.PACKAGES}/bin/python {program} "$@"\n', 0o755)
     return True
 
 

@@ -9,18 +9,16 @@ from typing import Any
 
 from sagemaker_training import entry_point, environment, errors, runner
 
-from salvia_container.script_mode import tensorflow_cluster
+from salvia_container.script_mode import tensorflow_cluster, torchrun
 from salvia_container.script_mode.not_here import why_not
 from salvia_container.training import cpus
-
-_PORT = "7777"
 
 
 def main() -> None:
     """For scikit-learn, XGBoost, PyTorch and Hugging Face."""
     job = environment.Environment()
     os.environ.setdefault("MASTER_ADDR", job.master_hostname)
-    os.environ.setdefault("MASTER_PORT", _PORT)
+    os.environ.setdefault("MASTER_PORT", torchrun.port())
     _run(job, job.to_cmd_args())
 
 

@@ -116,6 +116,9 @@ def with_packages(tmp_path: Path) -> Iterator[Process]:
     )
     (site,) = folder.glob("lib/python*/site-packages")
     (site / "of_image.py").write_text("version = 'image'")
+    (folder / "bin/accelerate").write_text(
+        "import sys, of_image; print(of_image.version, sys.executable, *sys.argv[1:])"
+    )
     found = Environment("program", folder, modules=("program",), preload=("json",))
     opened = Process(tmp_path, lambda _: found)
     yield opened
@@ -140,6 +143,19 @@ async def test_what_a_run_installs_comes_before_what_its_image_has_and_is_its_ow
     second = await lines_of(with_packages, tmp_path, text, "second")
 
     assert first == second == ["image", "run", "run", "True /opt/packages/bin/python"]
+
+
+async def test_what_starts_the_users_script_sees_what_a_run_installs(with_packages: Process, tmp_path: Path) -> None:
+    text = (
+        "import subprocess, sysconfig\n"
+        "open(sysconfig.get_path('purelib') + '/of_image.py', 'w').write('version = \"run\"')\n"
+        "subprocess.run(['accelerate', 'launch', 'train.py'])\n"
+    )
+    said = await lines_of(
+        with_packages, tmp_path, f"import subprocess, sys; subprocess.run([sys.executable, '-c', {text!r}])"
+    )
+
+    assert said == ["run /opt/packages/bin/python launch train.py"]
 
 
 async def test_a_run_cannot_read_what_earlier_runs_were_given(compute: Process, tmp_path: Path) -> None:
