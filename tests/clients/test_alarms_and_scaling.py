@@ -189,6 +189,46 @@ def test_a_scheduled_action_adds_an_instance_at_its_time(hosting: Hosting, scale
     assert "scheduled action name rush hour was triggered" in scaled.causes
 
 
+def test_what_a_serverless_endpoint_keeps_awake_follows_how_much_of_it_is_used(hosting: Hosting) -> None:
+    serverless = {"MemorySizeInMB": 1024, "MaxConcurrency": 5, "ProvisionedConcurrency": 1}
+    name = hosting.deploy({"VariantName": "AllTraffic", "ModelName": "model-1", "ServerlessConfig": serverless})
+    place = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": f"endpoint/{name}/variant/AllTraffic",
+        "ScalableDimension": "sagemaker:variant:DesiredProvisionedConcurrency",
+    }
+    hosting.scaling.register_scalable_target(**place, MinCapacity=1, MaxCapacity=2)
+    metric = {"PredefinedMetricType": "SageMakerVariantProvisionedConcurrencyUtilization"}
+    track = {"TargetValue": 0.5, "PredefinedMetricSpecification": metric, "ScaleOutCooldown": 0}
+    hosting.scaling.put_scaling_policy(
+        **place, PolicyName="track", PolicyType="TargetTrackingScaling", TargetTrackingScalingPolicyConfiguration=track
+    )
+
+    def awake() -> int:
+        (shown,) = hosting.sagemaker.describe_endpoint(EndpointName=name)["ProductionVariants"]
+        return int(shown["CurrentServerlessConfig"]["ProvisionedConcurrency"])
+
+    def provision(count: int) -> None:
+        wish = [{"VariantName": "AllTraffic", "ServerlessUpdateConfig": {"ProvisionedConcurrency": count}}]
+        hosting.sagemaker.update_endpoint_weights_and_capacities(EndpointName=name, DesiredWeightsAndCapacities=wish)
+
+    with hosting.load(name) as said:
+        until(lambda: awake() == 2, "a second container")
+    hosting.scaling.deregister_scalable_target(**place)
+    hosting.in_service(name)
+    with pytest.raises(ClientError, match="must be less than or equal to MaxConcurrency"):
+        provision(6)
+    provision(1)
+    until(lambda: awake() == 1, "a single container")
+    dimensions = [{"Name": "EndpointName", "Value": name}]
+    told = hosting.cloudwatch.list_metrics(Namespace="AWS/SageMaker", Dimensions=dimensions)["Metrics"]
+    hosting.in_service(name)
+    hosting.delete(name)
+
+    assert set(said) == {1}
+    assert {one["MetricName"] for one in told} >= {"ServerlessProvisionedConcurrencyUtilization", "ModelSetupTime"}
+
+
 def test_an_asynchronous_endpoint_sleeps_without_an_instance_and_wakes_for_a_request(hosting: Hosting) -> None:
     name = hosting.deploy(AsyncInferenceConfig={"OutputConfig": {"S3OutputPath": f"s3://{BUCKET}/zero"}})
     scaled = Scaled(hosting, name)

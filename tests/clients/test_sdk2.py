@@ -136,8 +136,10 @@ predictor.delete_model()
 predictor.delete_endpoint()
 
 served = Model(image_uri=image, model_data=e.model_data, role=role, predictor_cls=Predictor, sagemaker_session=session)
-serverless = ready(served.deploy(serverless_inference_config=ServerlessInferenceConfig(2048, 5), wait=False, **how))
+serverless = ready(served.deploy(serverless_inference_config=ServerlessInferenceConfig(2048, 5, 2), wait=False, **how))
 result["serverless"] = len(serverless.predict([[4, 1]]))
+shown = boto3.client("sagemaker").describe_endpoint(EndpointName=serverless.endpoint_name)
+result["awake"] = shown["ProductionVariants"][0]["CurrentServerlessConfig"]["ProvisionedConcurrency"]
 serverless.delete_endpoint()
 
 many = MultiDataModel(name="many", model_data_prefix=f"s3://{session.default_bucket()}/many", image_uri=image, role=role,
@@ -152,5 +154,6 @@ print()  # after the SDK's own marks
     )
 
     assert result["updated"] == result["serverless"] == result["many"] == 1
+    assert result["awake"] == 2
     assert [str(name).strip("/") for name in list(result["listed"])] == ["a.tar.gz"]  # type: ignore[call-overload]
     assert len(list(result["predicted"])) == 2  # type: ignore[call-overload]

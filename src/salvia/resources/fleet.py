@@ -41,6 +41,7 @@ class Variant:
         default_factory=dict
     )  # by TargetModel: its run, or why it cannot be had
     serverless: int = 0  # the most requests at once; 0: not serverless
+    provisioned: int = 0  # ... of which so many have an instance that stays awake
     by_chance: bool = False  # RoutingStrategy RANDOM
     asleep: bool = False  # it has no instances, and gets one when it is asked for
 

@@ -28,28 +28,39 @@ COPIES = {
     "ResourceId": "inference-component/i",
     "ScalableDimension": "sagemaker:inference-component:DesiredCopyCount",
 }
+PROVISIONED = PLACE | {"ScalableDimension": "sagemaker:variant:DesiredProvisionedConcurrency"}
 _ORDER = ("Alarm", "ScheduledAction", "ScalableTarget", "ScalingPolicy", "ScalingActivity")
 DIMENSIONS = (("EndpointName", "e"), ("VariantName", "A"))
 
 
 class Endpoints:
-    """What an endpoint shows of its one variant."""
+    """What an endpoint shows of its one variant; when it is serverless, its capacity is what is provisioned."""
 
     def __init__(self) -> None:
         self.current = self.desired = 1
         self.status = "InService"
         self.more: dict[str, Any] = {}
         self.prompt = True  # instances come as soon as they are asked for
+        self.serverless = False
 
     def view(self, record: Record) -> dict[str, Any]:
-        variant = {"VariantName": "A", "CurrentInstanceCount": self.current, "DesiredInstanceCount": self.desired}
+        variant: dict[str, Any] = {"VariantName": "A"}
+        for when, count in (("Current", self.current), ("Desired", self.desired)):
+            variant[f"{when}ServerlessConfig"] = {"ProvisionedConcurrency": count} if self.serverless else None
+            if not self.serverless:
+                variant[f"{when}InstanceCount"] = count
         return {"EndpointStatus": self.status, "ProductionVariants": [variant]} | self.more
 
     async def update(self, call: Call) -> dict[str, Any]:
         if self.status != "InService":
             raise ValidationError("Cannot update in-progress endpoint.")
         (wish,) = call.params["DesiredWeightsAndCapacities"]
-        self.desired = wish["DesiredInstanceCount"]
+        asked = (
+            wish["ServerlessUpdateConfig"]["ProvisionedConcurrency"]
+            if self.serverless
+            else wish["DesiredInstanceCount"]
+        )
+        self.desired = asked
         if self.prompt:
             self.current = self.desired
         return {}

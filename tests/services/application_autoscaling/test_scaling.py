@@ -8,7 +8,7 @@ from salvia.base.errors import AwsError
 from salvia.ports.metrics import MetricKey, Observation
 from salvia.ports.table import Query
 from tests import fakes
-from tests.services.application_autoscaling.conftest import COPIES, DIMENSIONS, PLACE, RESOURCE, Bench
+from tests.services.application_autoscaling.conftest import COPIES, DIMENSIONS, PLACE, PROVISIONED, RESOURCE, Bench
 
 
 async def busy(bench: Bench, minutes: int, per_instance: float) -> None:
@@ -256,8 +256,12 @@ async def test_lists_have_pages(bench: Bench) -> None:
     ("changes", "message"),
     [
         ({"ServiceNamespace": "ecs"}, "ServiceNamespace ecs is not supported"),
-        ({"ScalableDimension": "sagemaker:variant:DesiredProvisionedConcurrency"}, "is not supported here"),
-        ({"ScalableDimension": "sagemaker:inference-component:DesiredCopyCount"}, "is sagemaker:variant:DesiredInst"),
+        ({"ScalableDimension": "ecs:service:DesiredCount"}, "is not supported here: sagemaker:variant:DesiredInst"),
+        ({"ScalableDimension": "sagemaker:variant:DesiredProvisionedConcurrency"}, "without anything to scale"),
+        (
+            {"ScalableDimension": "sagemaker:inference-component:DesiredCopyCount"},
+            "a ResourceId is inference-component",
+        ),
         (COPIES | {"ResourceId": "inference-component/none"}, "inference component not found"),
         ({"ResourceId": "endpoint/e"}, "endpoint/ENDPOINT/variant/VARIANT"),
         ({"ResourceId": "endpoint/e/variant/B"}, "variant not found"),
@@ -334,6 +338,43 @@ async def test_an_asynchronous_endpoint_does_not_fall_asleep_by_itself(bench: Be
     await bench.pass_time(20 * 60)
 
     assert bench.endpoints.current == 1
+
+
+async def test_what_is_provisioned_follows_how_much_of_it_is_used(bench: Bench) -> None:
+    bench.endpoints.serverless = True
+    await bench("RegisterScalableTarget", **PROVISIONED, MinCapacity=1, MaxCapacity=4)
+    metric = {"PredefinedMetricType": "SageMakerVariantProvisionedConcurrencyUtilization"}
+    await bench(
+        "PutScalingPolicy",
+        **PROVISIONED,
+        PolicyName="track",
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration={"PredefinedMetricSpecification": metric, "TargetValue": 0.5},
+    )
+    high, _ = (await bench.cloudwatch("DescribeAlarms"))["MetricAlarms"]
+    for _ in range(24):
+        key = MetricKey(fakes.ACCOUNT, fakes.REGION, "AWS/SageMaker", high["MetricName"], DIMENSIONS)
+        await bench.metrics.record([(key, Observation(bench.clock.now(), "None", 10, 14, 1, 2))])
+        await bench.pass_time(10)
+    loaded = bench.endpoints.current
+    await bench.pass_time(25 * 60)
+
+    assert (high["MetricName"], high["Statistic"]) == ("ServerlessProvisionedConcurrencyUtilization", "Average")
+    assert (loaded, bench.endpoints.current) == (3, 1)
+    (first, *_) = (await bench("DescribeScalingActivities", ServiceNamespace="sagemaker"))["ScalingActivities"]
+    assert first["Description"] == "Setting desired provisioned concurrency to 1."
+
+
+async def test_something_is_always_provisioned_where_it_is_scaled(bench: Bench) -> None:
+    bench.endpoints.serverless = True
+    with pytest.raises(AwsError, match="MinCapacity must be 1 or more"):
+        await bench("RegisterScalableTarget", **PROVISIONED, MinCapacity=0, MaxCapacity=4)
+    await bench("RegisterScalableTarget", **PROVISIONED, MinCapacity=1, MaxCapacity=4)
+    action = {"Schedule": "rate(1 minute)", "ScalableTargetAction": {"MinCapacity": 2}}
+    await bench("PutScheduledAction", **PROVISIONED, ScheduledActionName="morning", **action)
+    await bench.pass_time(120)
+
+    assert bench.endpoints.current == 2
 
 
 async def test_a_component_follows_the_invocations_of_its_copies_down_to_none(bench: Bench) -> None:

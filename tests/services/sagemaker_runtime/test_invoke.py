@@ -321,6 +321,33 @@ async def test_a_serverless_endpoint_takes_no_more_at_once_than_it_says(bench: B
     assert told.value.http_status == 429
 
 
+async def test_how_much_a_serverless_endpoint_does_at_once_is_counted(bench: Bench) -> None:
+    serverless = {"MemorySizeInMB": 1024, "MaxConcurrency": 8, "ProvisionedConcurrency": 2}
+    await bench.model()
+    await bench.config("c", {"VariantName": "A", "ModelName": "m", "ServerlessConfig": serverless})
+    await bench.create()
+    await bench.steps()
+    bench.told.clear()
+    for already in (0, 3, 3):
+        bench.world.fleet.instance((bench.running[0],)).in_flight = already
+        await invoke_endpoint(bench.world, bench.asked())
+
+    await Tallies.of(bench.world).write()
+
+    told = [(key.name, one.sample_count, one.total) for key, one in bench.told if key.name.startswith("Serverless")]
+    pc = "ServerlessProvisionedConcurrency"
+    assert sorted(told) == [
+        ("ServerlessConcurrentExecutionsUtilization", 1, 1 / 8),
+        ("ServerlessConcurrentExecutionsUtilization", 2, 2 * 4 / 8),
+        (f"{pc}Executions", 1, 1),
+        (f"{pc}Executions", 2, 8),
+        (f"{pc}Invocations", 1, 1),
+        (f"{pc}SpilloverInvocations", 2, 2),
+        (f"{pc}Utilization", 1, 1 / 2),
+        (f"{pc}Utilization", 2, 2 * 4 / 2),
+    ]
+
+
 async def test_a_shadow_gets_copies_and_its_answers_go_nowhere(bench: Bench) -> None:
     await bench.model()
     await bench.config("c", variant(), ShadowProductionVariants=[variant("S")])

@@ -33,13 +33,13 @@ class ScalingActivity(Resource):
                 return None
             return record.created + _KEPT - now
         count = record.spec["count"]
-        failed = f"Failed to set desired {scaled.kind_of(record.spec['ResourceId']).counted} count to {count}. Reason:"
-        variant = await scaled.look(self.world, scope, record.spec["ResourceId"])
+        failed = f"Failed to set desired {scaled.kind_of(record.spec).counted} to {count}. Reason:"
+        variant = await scaled.look(self.world, scope, record.spec)
         if variant is None:
             return self._end(record, "Failed", f"{failed} it is not there.")
         if "_sent" not in record.status:
             try:
-                await scaled.resize(self.world, scope, record.spec["ResourceId"], count)
+                await scaled.resize(self.world, scope, record.spec, count)
             except AwsError as error:
                 if now - record.created < _PATIENCE:
                     return _AGAIN
@@ -56,8 +56,8 @@ class ScalingActivity(Resource):
         return _AGAIN
 
     def _say(self, record: Record, what: str) -> None:
-        counted = scaled.kind_of(record.spec["ResourceId"]).counted
-        record.status["StatusMessage"] = f"Successfully set desired {counted} count to {record.spec['count']}. {what}"
+        counted = scaled.kind_of(record.spec).counted
+        record.status["StatusMessage"] = f"Successfully set desired {counted} to {record.spec['count']}. {what}"
 
     def _end(self, record: Record, state: str, message: str) -> float:
         record.state = state
@@ -79,7 +79,7 @@ async def begin(world: World, target: Record, before: int, count: int, cause: st
     number = last[0].spec["number"] + 1 if last else 1
     spec = {
         "number": number,
-        "Description": f"Setting desired {scaled.kind_of(target.spec['ResourceId']).counted} count to {count}.",
+        "Description": f"Setting desired {scaled.kind_of(target.spec).counted} to {count}.",
         "Cause": cause,
         "count": count,
         "before": before,

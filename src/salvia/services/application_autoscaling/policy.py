@@ -57,7 +57,7 @@ class ScalingPolicy(Resource):
         tracks = record.spec["PolicyType"] == "TargetTrackingScaling"
         if tracks:
             await tracking.ensure(self.world, record)
-        variant = await scaled.look(self.world, Scope(record.account, record.region), record.spec["ResourceId"])
+        variant = await scaled.look(self.world, Scope(record.account, record.region), record.spec)
         if variant is None:
             return turn
         if tracks:
@@ -192,7 +192,7 @@ def _check(spec: Mapping[str, Any], before: Mapping[str, Any]) -> None:
     if kind == "StepScaling":
         check_steps(spec[_STEPS])
     else:
-        tracking.check(spec[_TRACKING], spec["ResourceId"])
+        tracking.check(spec[_TRACKING], spec)
 
 
 async def delete_scaling_policy(world: World, call: Call) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What is scaled: a variant of an endpoint or an inference component, seen and changed as any client of SageMaker does it."""
+"""What is scaled: a variant of an endpoint, its provisioned concurrency or an inference component, as any client sees and changes it."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -16,7 +16,10 @@ _ROLE = "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
 
 
 class Kind(NamedTuple):
-    """What is special about scaling one kind of thing: `counted` is what there is more and less of, `metric` what each gets."""
+    """What is special about scaling one kind of thing: `counted` is what there is more and less of, `metric` what each gets.
+
+    `statistic` is that of the metric, and `least` the least MinCapacity.
+    """
 
     words: str
     form: str
@@ -24,29 +27,42 @@ class Kind(NamedTuple):
     counted: str
     predefined: str
     metric: str
+    statistic: str = "Sum"
+    least: int = 0
 
 
 _VARIANT = Kind(
     "endpoint variant",
     "endpoint/ENDPOINT/variant/VARIANT",
     "sagemaker:variant:DesiredInstanceCount",
-    "instance",
+    "instance count",
     "SageMakerVariantInvocationsPerInstance",
     "InvocationsPerInstance",
+)
+_PROVISIONED = Kind(
+    "serverless endpoint variant with ProvisionedConcurrency",
+    _VARIANT.form,
+    "sagemaker:variant:DesiredProvisionedConcurrency",
+    "provisioned concurrency",
+    "SageMakerVariantProvisionedConcurrencyUtilization",
+    "ServerlessProvisionedConcurrencyUtilization",
+    "Average",
+    1,
 )
 _COMPONENT = Kind(
     "inference component",
     "inference-component/NAME",
     "sagemaker:inference-component:DesiredCopyCount",
-    "copy",
+    "copy count",
     "SageMakerInferenceComponentInvocationsPerCopy",
     "InvocationsPerCopy",
 )
-KINDS = (_VARIANT, _COMPONENT)
+KINDS = {kind.dimension: kind for kind in (_VARIANT, _PROVISIONED, _COMPONENT)}
+Place = Mapping[str, Any]  # a request or a record's spec that names a ResourceId and a ScalableDimension
 
 
 class Capacity(NamedTuple):
-    """How many instances or copies there are and shall be; `settled` when nothing about them is under way.
+    """How many instances or copies there are and shall be, or how many requests at once find one awake; `settled` when nothing about them is under way.
 
     `changed`: when something about them was asked for. `wakes`: where there is none, one comes when it is asked for.
     """
@@ -58,21 +74,21 @@ class Capacity(NamedTuple):
     wakes: bool
 
 
-def kind_of(resource_id: str) -> Kind:
-    return _COMPONENT if resource_id.startswith("inference-component/") else _VARIANT
+def kind_of(place: Place) -> Kind:
+    return KINDS[place["ScalableDimension"]]
 
 
-def dimensions_of(resource_id: str) -> tuple[tuple[str, str], ...]:
+def dimensions_of(place: Place) -> tuple[tuple[str, str], ...]:
     """By which CloudWatch knows it, sorted. Raises ValidationError when that is not what a ResourceId names."""
-    kind, parts = kind_of(resource_id), resource_id.split("/")
+    kind, parts = kind_of(place), place["ResourceId"].split("/")
     if all(parts):
-        if kind is _COMPONENT and len(parts) == 2:
+        if kind is _COMPONENT and len(parts) == 2 and parts[0] == "inference-component":
             return (("InferenceComponentName", parts[1]),)
-        if len(parts) == 4 and (parts[0], parts[2]) == ("endpoint", "variant"):
+        if kind is not _COMPONENT and len(parts) == 4 and (parts[0], parts[2]) == ("endpoint", "variant"):
             return (("EndpointName", parts[1]), ("VariantName", parts[3]))
     raise ValidationError(
-        "Unsupported service namespace, resource type or scalable dimension: for sagemaker a ResourceId is "
-        f"{' or '.join(kind.form for kind in KINDS)}."
+        "Unsupported service namespace, resource type or scalable dimension: "
+        f"for {kind.dimension} a ResourceId is {kind.form}."
     )
 
 
@@ -80,19 +96,16 @@ def check(params: Mapping[str, Any]) -> None:
     """Raises ValidationError for what cannot be scaled here."""
     if params["ServiceNamespace"] != NAMESPACE:
         raise ValidationError(f"ServiceNamespace {params['ServiceNamespace']} is not supported here: sagemaker is.")
-    dimension, known = params["ScalableDimension"], [kind.dimension for kind in KINDS]
-    if dimension not in known:
-        raise ValidationError(f"ScalableDimension {dimension} is not supported here: {' and '.join(known)} are.")
-    dimensions_of(params["ResourceId"])
-    kind = kind_of(params["ResourceId"])
-    if dimension != kind.dimension:
-        raise ValidationError(f"The ScalableDimension of {params['ResourceId']} is {kind.dimension}, not {dimension}.")
+    dimension = params["ScalableDimension"]
+    if dimension not in KINDS:
+        raise ValidationError(f"ScalableDimension {dimension} is not supported here: {', '.join(KINDS)} are.")
+    dimensions_of(params)
 
 
-async def look(world: World, scope: Scope, resource_id: str) -> Capacity | None:
-    """None when there is no such variant or component, or it has no instances to count."""
-    names = [name for _, name in dimensions_of(resource_id)]
-    noun = "InferenceComponent" if kind_of(resource_id) is _COMPONENT else "Endpoint"
+async def look(world: World, scope: Scope, place: Place) -> Capacity | None:
+    """None when there is no such variant or component, or it has nothing of the kind to count."""
+    kind, names = kind_of(place), [name for _, name in dimensions_of(place)]
+    noun = "InferenceComponent" if kind is _COMPONENT else "Endpoint"
     record = await world.table.get(noun, scope.account, scope.region, names[0].lower())
     if record is None:
         return None
@@ -102,30 +115,37 @@ async def look(world: World, scope: Scope, resource_id: str) -> Capacity | None:
         counts = shown["RuntimeConfig"]
         return Capacity(counts["CurrentCopyCount"], counts["DesiredCopyCount"], settled, record.modified, wakes=False)
     for variant in shown.get("ProductionVariants", ()):
-        if variant["VariantName"] == names[1] and "DesiredInstanceCount" in variant:
+        if variant["VariantName"] != names[1]:
+            continue
+        if kind is _PROVISIONED:
+            now, then = (variant.get(f"{when}ServerlessConfig") or {} for when in ("Current", "Desired"))
+            counts = now.get("ProvisionedConcurrency", 0), then.get("ProvisionedConcurrency", 0)
+            return Capacity(*counts, settled, record.modified, wakes=False) if counts[1] else None
+        if "DesiredInstanceCount" in variant:
             counts = variant["CurrentInstanceCount"], variant["DesiredInstanceCount"]
             return Capacity(*counts, settled, record.modified, wakes=not shown.get("AsyncInferenceConfig"))
     return None
 
 
-async def resize(world: World, scope: Scope, resource_id: str, count: int) -> None:
+async def resize(world: World, scope: Scope, place: Place, count: int) -> None:
     """As its operation does it. Raises its errors, such as that the endpoint is being updated."""
-    names = [name for _, name in dimensions_of(resource_id)]
+    kind, names = kind_of(place), [name for _, name in dimensions_of(place)]
     params: dict[str, Any]
-    if kind_of(resource_id) is _COMPONENT:
+    if kind is _COMPONENT:
         operation = "UpdateInferenceComponentRuntimeConfig"
         params = {"InferenceComponentName": names[0], "DesiredRuntimeConfig": {"CopyCount": count}}
     else:
         operation = "UpdateEndpointWeightsAndCapacities"
-        wish = [{"VariantName": names[1], "DesiredInstanceCount": count}]
-        params = {"EndpointName": names[0], "DesiredWeightsAndCapacities": wish}
+        provisioned = {"ServerlessUpdateConfig": {"ProvisionedConcurrency": count}}
+        wish = provisioned if kind is _PROVISIONED else {"DesiredInstanceCount": count}
+        params = {"EndpointName": names[0], "DesiredWeightsAndCapacities": [{"VariantName": names[1], **wish}]}
     caller = Caller(scope.account, f"arn:aws:sts::{scope.account}:assumed-role/{_ROLE}/AutoScaling", "")
     await world.parts["resize"][operation](Call("sagemaker", operation, params, caller, scope.region))
 
 
 async def last_asked(world: World, target: Record, since: float) -> float:
     """When somebody asked for it, as CloudWatch knows: seconds since the epoch, `since` if nobody has since."""
-    dimensions = dimensions_of(target.spec["ResourceId"])
+    dimensions = dimensions_of(target.spec)
     key = MetricKey(target.account, target.region, METRICS, "Invocations", dimensions)
     seen = await world.parts["metric_data"].observations(key, since, world.clock.now())
     return max((one.timestamp for one in seen if one.total), default=since)

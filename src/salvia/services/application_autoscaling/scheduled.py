@@ -73,7 +73,7 @@ async def put_scheduled_action(world: World, call: Call) -> dict[str, Any]:
         if "Schedule" not in spec or not spec.get("ScalableTargetAction"):
             raise ValidationError("Schedule and ScalableTargetAction must be specified for a new scheduled action.")
         bounds = {member: target.spec[member] for member in _BOUNDS} | spec["ScalableTargetAction"]
-        targets.check_bounds(bounds["MinCapacity"], bounds["MaxCapacity"])
+        targets.check_bounds(params, bounds["MinCapacity"], bounds["MaxCapacity"])
         if spec.get("EndTime", spec["_since"]) < spec["_since"]:
             raise ValidationError("EndTime must be later than StartTime and than now.")
         if _when(spec)(spec["_since"] - 1e-3) is None:

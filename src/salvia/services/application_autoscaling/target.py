@@ -32,7 +32,7 @@ class ScalableTarget(Resource):
 
     async def reconcile(self, record: Record) -> float | None:
         spec = record.spec
-        variant = await scaled.look(self.world, Scope(record.account, record.region), spec["ResourceId"])
+        variant = await scaled.look(self.world, Scope(record.account, record.region), spec)
         if variant is None:
             return None
         if not variant.settled:
@@ -72,9 +72,9 @@ async def find(world: World, call: Call) -> Record:
 async def register_scalable_target(world: World, call: Call) -> dict[str, Any]:
     params, scope = call.params, Scope(call.account, call.region)
     scaled.check(params)
-    variant = await scaled.look(world, scope, params["ResourceId"])
+    variant = await scaled.look(world, scope, params)
     if variant is None:
-        what = scaled.kind_of(params["ResourceId"]).words
+        what = scaled.kind_of(params).words
         raise ValidationError(f"SageMaker {what} not found, or without anything to scale: {params['ResourceId']}")
 
     def registered(before: dict[str, Any]) -> dict[str, Any]:
@@ -82,7 +82,7 @@ async def register_scalable_target(world: World, call: Call) -> dict[str, Any]:
         for member in ("MinCapacity", "MaxCapacity"):
             if member not in spec:
                 raise ValidationError(f"{member} must be specified when a scalable target is registered.")
-        check_bounds(spec["MinCapacity"], spec["MaxCapacity"])
+        check_bounds(params, spec["MinCapacity"], spec["MaxCapacity"])
         suspended = before.get("SuspendedState", _RUNNING) | params.get("SuspendedState", {})
         role = f"arn:aws:iam::{scope.account}:role/aws-service-role/sagemaker.application-autoscaling.amazonaws.com/"
         named = {"RoleARN": f"{role}AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"}
@@ -94,10 +94,11 @@ async def register_scalable_target(world: World, call: Call) -> dict[str, Any]:
     return {"ScalableTargetARN": record.arn}
 
 
-def check_bounds(least: int, most: int) -> None:
+def check_bounds(place: scaled.Place, least: int, most: int) -> None:
     """Raises ValidationError."""
-    if least < 0:
-        raise ValidationError("MinCapacity must be 0 or more.")
+    kind = scaled.kind_of(place)
+    if least < kind.least:
+        raise ValidationError(f"MinCapacity must be {kind.least} or more.")
     if most < least:
         raise ValidationError("Maximum capacity cannot be less than minimum capacity.")
 

@@ -13,19 +13,19 @@ from salvia.ports.metrics import MetricKey, Observation
 from salvia.ports.table import Record
 from salvia.resources.world import World
 from salvia.services.application_autoscaling.named import unique
-from salvia.services.application_autoscaling.scaled import KINDS, METRICS, dimensions_of, kind_of
+from salvia.services.application_autoscaling.scaled import KINDS, METRICS, Place, dimensions_of, kind_of
 
 _ZERO_WHEN_IDLE = frozenset({"Invocations", "ApproximateBacklogSize", "ApproximateBacklogSizePerInstance"}).union(
-    kind.metric for kind in KINDS
+    kind.metric for kind in KINDS.values()
 )
 PERIOD = 60
 _HIGH, _LOW = 3, 15  # periods
 _IN_AT = 0.9  # of the target: below it there may be fewer
 
 
-def check(config: Mapping[str, Any], resource_id: str) -> None:
+def check(config: Mapping[str, Any], place: Place) -> None:
     """Raises ValidationError for what cannot be tracked."""
-    known = kind_of(resource_id).predefined
+    known = kind_of(place).predefined
     predefined, customized = config.get("PredefinedMetricSpecification"), config.get("CustomizedMetricSpecification")
     if bool(predefined) == bool(customized):
         raise ValidationError(
@@ -37,7 +37,7 @@ def check(config: Mapping[str, Any], resource_id: str) -> None:
         raise ValidationError("ScaleOutCooldown and ScaleInCooldown must not be negative.")
     if predefined and predefined["PredefinedMetricType"] != known:
         raise ValidationError(
-            f"PredefinedMetricType {predefined['PredefinedMetricType']} is not supported for {resource_id}: {known} is."
+            f"PredefinedMetricType {predefined['PredefinedMetricType']} is not supported for {place['ScalableDimension']}: {known} is."
         )
     if customized and not customized.get("Metrics"):
         missing = [member for member in ("MetricName", "Namespace", "Statistic") if not customized.get(member)]
@@ -103,11 +103,12 @@ async def say_idle(world: World, policy: Record) -> None:
 def _metric_of(spec: Mapping[str, Any]) -> dict[str, Any]:
     customized = spec["TargetTrackingScalingPolicyConfiguration"].get("CustomizedMetricSpecification")
     if not customized:
+        kind = kind_of(spec)
         return {
             "Namespace": METRICS,
-            "MetricName": kind_of(spec["ResourceId"]).metric,
-            "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions_of(spec["ResourceId"])],
-            "Statistic": "Sum",
+            "MetricName": kind.metric,
+            "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions_of(spec)],
+            "Statistic": kind.statistic,
             "Period": PERIOD,
         }
     if customized.get("Metrics"):

@@ -215,9 +215,14 @@ def _of_many(world: World, call: Call, route: Route, variant: Variant) -> Instan
 def _woken(world: World, route: Route, variant: Variant) -> Instance | None:
     """An instance of a serverless variant, which may sleep. Raises Throttled."""
     world.fleet.asked[route.key, variant.name] = world.clock.now()
-    if sum(instance.in_flight for instance in variant.instances) >= variant.serverless:
+    at_once = 1 + sum(instance.in_flight for instance in variant.instances)
+    if at_once > variant.serverless:
         raise errors.Throttled("The endpoint's MaxConcurrency is reached. Please try again.")
-    return variant.pick()
+    instance = variant.pick()
+    if instance is not None:
+        tally = Tallies.of(world).find(route.key, route.name, variant.name)
+        tally.executes(at_once, variant.serverless, variant.provisioned)
+    return instance
 
 
 async def _rouse(world: World, route: Route, variant: Variant) -> None:

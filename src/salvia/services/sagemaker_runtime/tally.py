@@ -33,6 +33,7 @@ class Tally:
     instances: int = 1
     model_latency: _Latencies = field(default_factory=dict)
     overhead: _Latencies = field(default_factory=dict)
+    executions: dict[tuple[int, int, int], int] = field(default_factory=dict)  # as in `executes`; how many began so
 
     def count(self, model_seconds: float, whole_seconds: float, status: int, instances: int) -> None:
         """`status` is the container's; 0 when there was none."""
@@ -45,11 +46,19 @@ class Tally:
         _add(self.model_latency, model_seconds * 1e6)
         _add(self.overhead, (whole_seconds - model_seconds) * 1e6)
 
+    def executes(self, at_once: int, most: int, provisioned: int) -> None:
+        """A request to a serverless variant begins: with it so many are under way, of its MaxConcurrency and ProvisionedConcurrency."""
+        key = at_once, most, provisioned
+        self.executions[key] = self.executions.get(key, 0) + 1
+
     def observations(self, now: float, share: str) -> Iterator[tuple[str, Observation]]:
         """`share` is what the invocations that each instance gets are called."""
         if self.no_capacity:
             n = float(self.no_capacity)
             yield "NoCapacityInvocationFailures", Observation(now, "None", n, n, 1.0, 1.0)
+        for (at_once, most, provisioned), times in self.executions.items():
+            for name, unit, value in _serverless(at_once, most, provisioned):
+                yield name, Observation(now, unit, float(times), value * times, value, value)
         if not self.invocations:
             return
         n = float(self.invocations)
@@ -65,6 +74,16 @@ class Tally:
         for name, latencies in (("ModelLatency", self.model_latency), ("OverheadLatency", self.overhead)):
             for count, total in latencies.values():
                 yield name, Observation(now, "Microseconds", count, total, total / count, total / count)
+
+
+def _serverless(at_once: int, most: int, provisioned: int) -> Iterator[tuple[str, str, float]]:
+    """Source: "Alarms and logs for tracking metrics from serverless endpoints" in the SageMaker documentation."""
+    yield "ServerlessConcurrentExecutionsUtilization", "None", at_once / most
+    if provisioned:
+        spills = "Spillover" if at_once > provisioned else ""
+        yield f"ServerlessProvisionedConcurrency{spills}Invocations", "Count", 1.0
+        yield "ServerlessProvisionedConcurrencyExecutions", "Count", float(at_once)
+        yield "ServerlessProvisionedConcurrencyUtilization", "None", at_once / provisioned
 
 
 def _add(latencies: _Latencies, microseconds: float) -> None:

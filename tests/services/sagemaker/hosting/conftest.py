@@ -1,12 +1,13 @@
 """An endpoint's world: a model, configurations of it, runs that answer when they are told to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from salvia.base.call import Call
+from salvia.ports.metrics import MetricKey, Observation
 from salvia.ports.serving import ModelAnswer, ModelRequest
 from salvia.ports.table import Record
 from salvia.resources.fleet import Route
@@ -27,6 +28,13 @@ def echo(request: ModelRequest) -> ModelAnswer:
     return ModelAnswer(200, {"content-type": "text/csv"}, request.body)
 
 
+class Told(list[tuple[MetricKey, Observation]]):
+    """What CloudWatch was told."""
+
+    async def record(self, observations: Sequence[tuple[MetricKey, Observation]]) -> None:
+        self.extend(observations)
+
+
 class Bench:
     """Drives endpoints by hand: create, step, look. `ready` has every run that is launched answer at once."""
 
@@ -40,6 +48,7 @@ class Bench:
         self.ready: Callable[[ModelRequest], ModelAnswer] | None = echo
         for kind in (Model, EndpointConfig, Endpoint, InferenceComponent):
             self.world.kinds[kind.noun] = kind(self.world, fakes.MODELS.service(sagemaker.SERVICE.name))
+        self.told = self.world.parts["metric_data"] = Told()
         self.kind: Endpoint = self.world.kinds["Endpoint"]  # type: ignore[assignment]
 
     async def model(self, name: str = "m", **changes: Any) -> None:

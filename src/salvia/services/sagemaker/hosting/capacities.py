@@ -1,4 +1,4 @@
-"""UpdateEndpointWeightsAndCapacities: how much of the traffic a variant gets, and how many instances it has.
+"""UpdateEndpointWeightsAndCapacities: how much of the traffic a variant gets, how many instances it has, how much at once.
 
 A variant can have none. What is asked of an asynchronous endpoint waits; any other variant is woken by the next request.
 """
@@ -11,7 +11,7 @@ from salvia.base.errors import ValidationError
 from salvia.ports.table import Record
 from salvia.resources.fleet import Key
 from salvia.resources.world import World
-from salvia.services.sagemaker.hosting import placement
+from salvia.services.sagemaker.hosting import config, placement
 from salvia.services.sagemaker.hosting import plan as plans
 
 if TYPE_CHECKING:
@@ -38,6 +38,9 @@ async def update_endpoint_weights_and_capacities(world: World, call: Call) -> Ma
                 kept["weight"] = one["DesiredWeight"]
             if "DesiredInstanceCount" in one:
                 kept["count"] = one["DesiredInstanceCount"]
+            if one.get("ServerlessUpdateConfig"):
+                kept["serverless"] = kept.get("serverless", {}) | one["ServerlessUpdateConfig"]
+                config.check_serverless(name, plans.serverless_of(record, live, variants[name]))
         production = [variant for variant in variants.values() if not variant.shadow]
         if not any(plans.weight_of(record, live, variant) for variant in production):
             raise ValidationError("DesiredWeight must be greater than 0 for at least one of the variants.")
@@ -66,10 +69,8 @@ async def wake(world: World, endpoint: Key, variant: str) -> None:
 
 
 def _check(one: Mapping[str, Any], variant: plans.Variant) -> None:
-    if one.get("ServerlessUpdateConfig"):
-        raise ValidationError(
-            "ServerlessUpdateConfig is not supported: update the endpoint with another configuration."
-        )
+    if one.get("ServerlessUpdateConfig") and not variant.serverless:
+        raise ValidationError(f"Variant {variant.name} is not serverless: it has no ServerlessUpdateConfig.")
     if "DesiredInstanceCount" not in one:
         return
     if variant.serverless:

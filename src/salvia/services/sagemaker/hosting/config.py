@@ -138,8 +138,23 @@ def _check_variant(variant: dict[str, Any]) -> None:
         for member in ("InstanceType", "InitialInstanceCount", "AcceleratorType"):
             if variant.get(member):
                 raise ValidationError(f"Variant {name}: {member} cannot be used with ServerlessConfig.")
+        check_serverless(name, variant["ServerlessConfig"])
         return
     if not variant.get("InstanceType"):
         raise ValidationError(f"Variant {name}: InstanceType or ServerlessConfig is needed.")
     if not variant.get("InitialInstanceCount"):
         raise ValidationError(f"Variant {name}: InitialInstanceCount is needed, 1 or more.")
+
+
+def check_serverless(name: str, serverless: dict[str, Any]) -> None:
+    """Raises ValidationError for a ServerlessConfig that no serverless variant can have."""
+    memory, most = serverless["MemorySizeInMB"], serverless["MaxConcurrency"]
+    if memory % 1024:
+        raise ValidationError(
+            f"Variant {name}: MemorySizeInMB must be 1024, 2048, 3072, 4096, 5120 or 6144: {memory} is not in 1 GB increments."
+        )
+    if serverless.get("ProvisionedConcurrency", 0) > most:
+        raise ValidationError(
+            f"Variant {name}: ProvisionedConcurrency must be less than or equal to MaxConcurrency: "
+            f"{serverless['ProvisionedConcurrency']} is more than {most}."
+        )

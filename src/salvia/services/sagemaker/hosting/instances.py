@@ -17,7 +17,7 @@ from salvia.ports.images import UnknownImageError
 from salvia.ports.table import Record
 from salvia.resources.machine import capped, whole
 from salvia.resources.world import World
-from salvia.services.sagemaker.hosting import many_models, rolling
+from salvia.services.sagemaker.hosting import many_models, rolling, setup_time
 from salvia.services.sagemaker.hosting import plan as plans
 from salvia.services.sagemaker.hosting.plan import Variant
 from salvia.services.sagemaker.runs import inference
@@ -227,8 +227,7 @@ class Instances:
         """An instance of a serverless variant is there while it is asked for, and to show once that it can be."""
         if seat.target:
             return await self._is_loaded(seat, found)
-        serverless = seat.variant.serverless
-        if not serverless or serverless.get("ProvisionedConcurrency"):
+        if not seat.variant.serverless or plans.provisioned_of(seat.endpoint, seat.plan, seat.variant):
             return True
         endpoint, now = seat.endpoint, self.world.clock.now()
         key = ((endpoint.account, endpoint.region, endpoint.key), seat.variant.name)
@@ -283,6 +282,8 @@ class Instances:
             found.soon(seat.note["due"] - now)
         if not due:
             return True
+        for seat in due:
+            seat.note["begun"] = now
         placed = await asyncio.gather(*(self._tried(seat, self._furnish(seat), found) for seat in due))
         latest = await self.world.table.get(endpoint.kind, endpoint.account, endpoint.region, endpoint.key)
         if latest is None or _mark(latest) != _mark(endpoint):
@@ -356,6 +357,7 @@ class Instances:
             return
         if all(await asyncio.gather(*(self.world.serving.ping(run.name) for run in runs))):
             seat.note.update(healthy=True, since=self.world.clock.now())
+            await setup_time.tell(self.world, seat.endpoint, seat.variant, seat.note)
             self._pings[seat.runs] = _Pings(self.world.clock.now())
             return
         age = self.world.clock.now() - min(run.started for run in runs)

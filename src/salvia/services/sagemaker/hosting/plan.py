@@ -105,11 +105,21 @@ def hosts_components(plan: Mapping[str, Any]) -> bool:
 def count_of(endpoint: Record, plan: Mapping[str, Any], variant: Variant) -> int:
     """How many instances are wanted. For a serverless variant: the most there may be. Of many models, each has one run."""
     if variant.serverless:
-        return 1
+        return max(1, provisioned_of(endpoint, plan, variant))
     granted = endpoint.status.get("_granted", {}).get(variant.name)
     if granted is not None:  # what placement has made of what was asked for
         return int(granted)
     return int(_capacity(endpoint, plan, variant).get("count", variant.config["InitialInstanceCount"]))
+
+
+def serverless_of(endpoint: Record, plan: Mapping[str, Any], variant: Variant) -> dict[str, Any]:
+    """The ServerlessConfig of a serverless variant with what was asked for since; {} of any other."""
+    return {**(variant.serverless or {}), **_capacity(endpoint, plan, variant).get("serverless", {})}
+
+
+def provisioned_of(endpoint: Record, plan: Mapping[str, Any], variant: Variant) -> int:
+    """How many instances of a serverless variant stay awake though nobody asks."""
+    return int(serverless_of(endpoint, plan, variant).get("ProvisionedConcurrency", 0))
 
 
 def is_asleep(endpoint: Record, plan: Mapping[str, Any], variant: Variant) -> bool:

@@ -43,7 +43,8 @@ def shown_of(endpoint: Record) -> dict[str, Any]:
 
 
 def _variants(endpoint: Record, plan: Mapping[str, Any], state: Mapping[str, str]) -> dict[str, Any]:
-    there = [seat.variant.name for seat in seats_of(endpoint, plan) if seat.note["healthy"] or not state]
+    healthy = [seat.variant.name for seat in seats_of(endpoint, plan) if seat.note["healthy"]]
+    there = healthy if state else [seat.variant.name for seat in seats_of(endpoint, plan)]
     found: dict[str, list[dict[str, Any]]] = {"ProductionVariants": [], "ShadowProductionVariants": []}
     for variant in plans.variants_of(plan):
         weight = plans.weight_of(endpoint, plan, variant)
@@ -66,7 +67,11 @@ def _variants(endpoint: Record, plan: Mapping[str, Any], state: Mapping[str, str
             "RoutingConfig": variant.config.get("RoutingConfig"),
         }
         if variant.serverless:
-            one |= {"CurrentServerlessConfig": variant.serverless, "DesiredServerlessConfig": variant.serverless}
+            desired = plans.serverless_of(endpoint, plan, variant)
+            awake = (
+                {"ProvisionedConcurrency": healthy.count(variant.name)} if "ProvisionedConcurrency" in desired else {}
+            )
+            one |= {"CurrentServerlessConfig": desired | awake, "DesiredServerlessConfig": desired}
         else:
             one |= {
                 "CurrentInstanceCount": there.count(variant.name)
