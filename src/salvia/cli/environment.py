@@ -4,8 +4,8 @@ import configparser
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote
 
+from salvia.base.address import proxy_url
 from salvia.cli import Refusal
 from salvia.cli.servers import Running
 from salvia.settings import Settings
@@ -38,13 +38,7 @@ def variables(settings: Settings, server: Running | None, outer: Mapping[str, st
     access_key, secret = credentials(settings.data)
     host, port = (server.host, server.port) if server else (settings.host, settings.port)
     address = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - compared, not bound
-    # Beyond loopback the proxy opens tunnels only to who has a key.
-    user = (
-        ""
-        if address in {"127.0.0.1", "localhost", "[::1]"} and host == address
-        else f"{access_key}:{quote(secret, safe='')}@"
-    )
-    proxy = f"http://{user}{address}:{port}"
+    endpoint = f"http://{address}:{port}"
     bundle = str(settings.data / "ca" / "bundle.pem")
     chosen: dict[str, str | None] = dict.fromkeys(UNSET)
     chosen |= {name: None for name in outer if name.startswith("AWS_ENDPOINT_URL_")}
@@ -53,11 +47,11 @@ def variables(settings: Settings, server: Running | None, outer: Mapping[str, st
         "AWS_SECRET_ACCESS_KEY": secret,
         "AWS_REGION": settings.region,
         "AWS_DEFAULT_REGION": settings.region,
-        "AWS_ENDPOINT_URL": f"http://{address}:{port}",
+        "AWS_ENDPOINT_URL": endpoint,
         "AWS_EC2_METADATA_DISABLED": "true",
         "SAGEMAKER_SUPPRESS_V2_WARNING": "1",
     }
-    chosen |= _proxy(proxy, address, outer)
+    chosen |= _proxy(proxy_url(endpoint, host, access_key, secret), address, outer)
     chosen |= _certificates(bundle, outer)
     if not outer.get("SAGEMAKER_USER_CONFIG_OVERRIDE"):
         chosen["SAGEMAKER_USER_CONFIG_OVERRIDE"] = str(_sagemaker_config(settings.data))

@@ -162,23 +162,9 @@ class Resource:
         if await self.world.table.get(self.noun, scope.account, scope.region, key):
             raise _taken(self, named, arn)
         spec = await self.admit(named, scope)
-        now = self.world.clock.now()
-        record = Record(
-            kind=self.noun,
-            account=scope.account,
-            region=scope.region,
-            key=key,
-            arn=arn,
-            created=now,
-            modified=now,
-            spec={name: value for name, value in spec.items() if name != "Tags"},
-            status={},
-            name=self.identity.name(named),
-            state=self.initial_status,
-            owner=owner,
-            due=now,
-            tags={tag["Key"]: tag["Value"] for tag in spec.get("Tags", ())},
-        )
+        kept = {name: value for name, value in spec.items() if name != "Tags"}
+        tags = {tag["Key"]: tag["Value"] for tag in spec.get("Tags", ())}
+        record = fresh(self, scope, key, arn, kept, owner=owner, name=self.identity.name(named), tags=tags)
         if not await self.world.table.insert(record):
             raise _taken(self, named, arn)
         self.world.wake()
@@ -206,6 +192,15 @@ class Resource:
                 return self.view(record)
 
 
+def fresh(kind: Resource, scope: Scope, key: str, arn: str, spec: dict[str, Any], **facts: Any) -> Record:
+    """A record of the kind as it begins, due at once and not inserted yet; `facts` are its other fields."""
+    now = kind.world.clock.now()
+    begun: dict[str, Any] = {"created": now, "modified": now, "due": now, "name": key, "state": kind.initial_status}
+    return Record(
+        kind=kind.noun, account=scope.account, region=scope.region, key=key, arn=arn, spec=spec, **begun | facts
+    )
+
+
 async def put(
     kind: Resource,
     scope: Scope,
@@ -219,30 +214,16 @@ async def put(
 
     `change` makes the new spec of the old one, {} where there is none; `facts` are fields of a new record.
     """
-    world, now = kind.world, kind.world.clock.now()
+    world = kind.world
     while True:
         record = await world.table.get(kind.noun, scope.account, scope.region, key)
         if record is None:
-            record = Record(
-                kind=kind.noun,
-                account=scope.account,
-                region=scope.region,
-                key=key,
-                arn=arn,
-                created=now,
-                modified=now,
-                spec=change({}),
-                name=key,
-                state=kind.initial_status,
-                owner=owner,
-                due=now,
-                **facts,
-            )
+            record = fresh(kind, scope, key, arn, change({}), owner=owner, **facts)
             saved = await world.table.insert(record)
         else:
             record.spec = change(record.spec)
             record.owner = owner
-            record.modified = record.due = now
+            record.modified = record.due = world.clock.now()
             saved = await world.table.save_wish(record)
         if saved:
             world.wake()

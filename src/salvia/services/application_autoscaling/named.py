@@ -9,7 +9,7 @@ from salvia.base.arn import Scope
 from salvia.base.call import Call
 from salvia.base.errors import AwsError, ValidationError
 from salvia.ports.table import Query, Record
-from salvia.resources import listing
+from salvia.resources.listing import every
 from salvia.resources.world import World
 
 _PAGE = 50
@@ -27,11 +27,6 @@ def key_of(params: Mapping[str, Any], name: str) -> str:
 def unique(scope: Scope, kind: str, key: str) -> str:
     """The UUID in a record's ARN: the same whenever it is made anew."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{scope.account}/{scope.region}/{kind}/{key}"))
-
-
-async def every(world: World, query: Query) -> list[Record]:
-    """All records of a query, however many pages."""
-    return [record async for record in listing.every(world.table, query)]
 
 
 async def described(
@@ -55,7 +50,7 @@ async def page(
         raise ValidationError(f"MaxResults must be between 1 and {_PAGE}.")
     sort = "created" if newest_first else "key"
     query = Query(noun, call.account, call.region, sort=sort, descending=newest_first)
-    records = [record for record in await every(world, query) if _matches(record, call.params, chosen)]
+    records = [record async for record in every(world.table, query) if _matches(record, call.params, chosen)]
     first = _first(call.params.get("NextToken"), records)
     found = records[first : first + size]
     if len(records) == first + len(found):

@@ -12,12 +12,13 @@ from salvia.base.call import Call
 from salvia.base.errors import AwsError, ValidationError
 from salvia.ports.table import Query, Record
 from salvia.resources.kind import Resource, put
+from salvia.resources.listing import every
 from salvia.resources.world import World
 from salvia.services.application_autoscaling import scaled, tracking
 from salvia.services.application_autoscaling import target as targets
 from salvia.services.application_autoscaling.activity import begin, latest
 from salvia.services.application_autoscaling.errors import absent
-from salvia.services.application_autoscaling.named import every, key_of, page, target_key, unique
+from salvia.services.application_autoscaling.named import key_of, page, target_key, unique
 from salvia.services.application_autoscaling.sums import check_steps, stepped, tracked
 
 COOLDOWN = 300  # seconds, where the policy does not say
@@ -97,7 +98,7 @@ class ScalingPolicy(Resource):
         if low is None or not calls(low) or not points_of(low):
             return None
         query = Query(self.noun, policy.account, policy.region, owner=target.arn)
-        for other in await every(self.world, query):
+        async for other in every(self.world.table, query):
             if other.key != policy.key and other.spec["PolicyType"] == "TargetTrackingScaling":
                 its = (await tracking.ensure(self.world, other)).get("Low")
                 if its is not None and its.state != "ALARM":
@@ -143,8 +144,9 @@ def points_of(alarm: Record) -> list[tuple[float, float]]:
 
 async def naming(world: World, policy: Record) -> list[Record]:
     """The alarms that have the policy among their actions, by name."""
-    alarms = await every(world, Query("Alarm", policy.account, policy.region, sort="key", descending=False))
-    return [alarm for alarm in alarms if any(policy.arn in alarm.spec[member] for member in _ACTIONS.values())]
+    query = Query("Alarm", policy.account, policy.region, sort="key", descending=False)
+    alarms = every(world.table, query)
+    return [alarm async for alarm in alarms if any(policy.arn in alarm.spec[member] for member in _ACTIONS.values())]
 
 
 async def put_scaling_policy(world: World, call: Call) -> dict[str, Any]:

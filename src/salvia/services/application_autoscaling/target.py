@@ -7,12 +7,13 @@ from salvia.base.call import Call
 from salvia.base.errors import AwsError, LimitExceeded, ValidationError
 from salvia.ports.table import Query, Record
 from salvia.resources.kind import Resource, put
+from salvia.resources.listing import every
 from salvia.resources.tags import removed, retagged
 from salvia.resources.world import World
 from salvia.services.application_autoscaling import scaled
 from salvia.services.application_autoscaling.activity import begin
 from salvia.services.application_autoscaling.errors import TargetNotFound, absent
-from salvia.services.application_autoscaling.named import described, every, target_key, unique
+from salvia.services.application_autoscaling.named import described, target_key, unique
 
 _AGAIN = 1.0
 _RUNNING = {
@@ -110,7 +111,7 @@ async def deregister_scalable_target(world: World, call: Call) -> dict[str, Any]
     if record is None:
         raise absent("No scalable target found", call.params)
     for noun in ("ScheduledAction", "ScalingPolicy"):
-        for owned in await every(world, Query(noun, call.account, call.region, owner=record.arn)):
+        async for owned in every(world.table, Query(noun, call.account, call.region, owner=record.arn)):
             await world.kinds[noun].dispose(owned)
             await world.table.delete(owned)
     await world.table.delete(record)

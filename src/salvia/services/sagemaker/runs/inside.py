@@ -7,9 +7,8 @@ import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import quote
 
-from salvia.base.address import is_loopback
+from salvia.base.address import proxy_url
 from salvia.ports.credentials import Credential
 from salvia.ports.table import Record
 from salvia.resources.world import World
@@ -48,7 +47,7 @@ def access(world: World, credential: Credential | None, hosts: Iterable[str] = (
         return {}
     url = world.parts["endpoint_url"]
     direct = ",".join(("127.0.0.1", "localhost", *hosts))
-    proxy = _proxy(url, world.settings.host, credential)
+    proxy = proxy_url(url, world.settings.host, credential.access_key, credential.secret)
     return {
         "AWS_ACCESS_KEY_ID": credential.access_key,
         "AWS_SECRET_ACCESS_KEY": credential.secret,
@@ -62,11 +61,3 @@ def access(world: World, credential: Credential | None, hosts: Iterable[str] = (
         "REQUESTS_CA_BUNDLE": f"/opt/ml/{BUNDLE}",
         "SSL_CERT_FILE": f"/opt/ml/{BUNDLE}",
     }
-
-
-def _proxy(url: str, host: str, credential: Credential) -> str:
-    """A server that listens on another address than this machine's own opens tunnels only for who shows a key."""
-    if is_loopback(host):
-        return url
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{quote(credential.access_key, safe='')}:{quote(credential.secret, safe='')}@{rest}"
