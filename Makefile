@@ -1,6 +1,7 @@
 # Everything starts here. Each target does its own set-up: a machine needs only Python 3.11-3.13, make, and PyPI.
 PYTHON ?= python3
 UV := .uv/uv
+TWO_FILES := -n 2 --dist loadfile --no-loadscope-reorder
 export UV_PYTHON_DOWNLOADS := never
 export UV_LINK_MODE ?= copy
 ifneq ($(wildcard /etc/ssl/certs/*.crt /etc/ssl/cert.pem /etc/pki/tls/certs/ca-bundle.crt),)
@@ -29,10 +30,10 @@ check: setup                   ## format, lint, types, architecture
 	.venv/bin/lint-imports --no-cache
 
 test: check                    ## everything that takes less than a few minutes
-	.venv/bin/pytest -m "not slow"
+	.venv/bin/pytest -m "not slow" $(TWO_FILES)
 
 test-slow: setup               ## unmodified clients, kill -9, fuzzing: starts servers, takes its time
-	.venv/bin/pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder
+	.venv/bin/pytest -m slow $(TWO_FILES)
 
 format: setup
 	.venv/bin/ruff format .
