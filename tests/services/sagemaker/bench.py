@@ -37,6 +37,17 @@ class JobBench:
         assert found is not None
         return found
 
+    async def without_room(self) -> Record:
+        """A job whose instances have waited for room longer than it may run; there is some now."""
+        self.compute.room = False
+        await self.create()
+        waiting = await self.until(lambda _: bool(self.compute.launched))
+        await self.kind.reconcile(waiting)
+        self.clock.advance(1_000_000)
+        await self.kind.reconcile(waiting)
+        self.compute.room = True
+        return waiting
+
     async def step(self, name: str = "job") -> float | None:
         """One reconcile, saved as the loop saves it."""
         record = await self.record(name)

@@ -12,6 +12,21 @@ COLUMNS = "r.key, d.arn, r.created, r.modified, d.spec, d.status, r.name, r.stat
 dumps = orjson.dumps
 
 
+def narrow(record: Record) -> dict[str, Any]:
+    """What stands beside the documents, by column."""
+    return {
+        "key": record.key,
+        "name": record.name,
+        "state": record.state,
+        "owner": record.owner,
+        "wanted": record.wanted,
+        "created": record.created,
+        "modified": record.modified,
+        "due": record.due,
+        "version": record.version,
+    }
+
+
 def record_of(place: tuple[str, str, str], row: Any) -> Record:
     """`place` is (kind, account, region), `row` holds COLUMNS."""
     key, arn, created, modified, spec, status, name, state, owner, wanted, due, tags, version = row

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from salvia.adapters.table.documents import COLUMNS, dumps, record_of
+from salvia.adapters.table.documents import COLUMNS, dumps, narrow, record_of
 from salvia.adapters.table.listing import listing, merge
 from salvia.ports.table import Query, Record
 
@@ -180,17 +180,8 @@ class PostgresTable:
         return [record_of(names, row[1:]) for row in rows]
 
     async def _columns(self, record: Record, *, new: bool = False) -> dict[str, Any]:
-        return {
+        return narrow(record) | {
             "place": await self._place((record.kind, record.account, record.region), new=new),
-            "key": record.key,
-            "name": record.name,
-            "state": record.state,
-            "owner": record.owner,
-            "wanted": record.wanted,
-            "created": record.created,
-            "modified": record.modified,
-            "due": record.due,
-            "version": record.version,
             "spec": dumps(record.spec),
             "status": dumps(record.status),
             "tags": dumps(record.tags),

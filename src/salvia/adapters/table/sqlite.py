@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from salvia.adapters.table.documents import COLUMNS, dumps, record_of
+from salvia.adapters.table.documents import COLUMNS, dumps, narrow, record_of
 from salvia.adapters.table.listing import listing, merge
 from salvia.ports.table import Query, Record
 
@@ -218,19 +218,7 @@ class SqliteTable:
 
     def _columns(self, record: Record, worker: str = "") -> dict[str, Any]:
         names = record.kind, record.account, record.region
-        return {
-            "place": self._places.get(names) or self._known_place(names),
-            "key": record.key,
-            "name": record.name,
-            "state": record.state,
-            "owner": record.owner,
-            "wanted": record.wanted,
-            "created": record.created,
-            "modified": record.modified,
-            "due": record.due,
-            "version": record.version,
-            "worker": worker,
-        }
+        return narrow(record) | {"place": self._places.get(names) or self._known_place(names), "worker": worker}
 
     def _known_place(self, names: tuple[str, str, str]) -> int | None:
         """None when nothing was ever put there."""

@@ -6,7 +6,7 @@ from salvia.base.arn import Scope
 from salvia.base.call import Call
 from salvia.base.errors import AwsError, ValidationError
 from salvia.ports.table import Query, Record
-from salvia.resources.kind import Resource
+from salvia.resources.kind import Resource, fresh
 from salvia.resources.world import World
 from salvia.services.application_autoscaling import scaled
 from salvia.services.application_autoscaling.named import described, unique
@@ -102,24 +102,13 @@ async def note(world: World, target: Record, name: str, description: str, cause:
 
 
 async def _insert(world: World, target: Record, name: str, state: str, spec: dict[str, Any]) -> bool:
-    now, key = world.clock.now(), f"{target.key}|{target.created}|{name}"
+    key = f"{target.key}|{target.created}|{name}"
     scope = Scope(target.account, target.region)
     activity = unique(scope, ScalingActivity.noun, key)
     place = {member: target.spec[member] for member in ("ServiceNamespace", "ResourceId", "ScalableDimension")}
-    record = Record(
-        kind=ScalingActivity.noun,
-        account=target.account,
-        region=target.region,
-        key=key,
-        arn=scope.arn("application-autoscaling", f"scaling-activity/{activity}"),
-        created=now,
-        modified=now,
-        spec=spec | place | {"ActivityId": activity},
-        name=key,
-        state=state,
-        owner=target.arn,
-        due=now,
-    )
+    arn = scope.arn("application-autoscaling", f"scaling-activity/{activity}")
+    whole = spec | place | {"ActivityId": activity}
+    record = fresh(world.kinds[ScalingActivity.noun], scope, key, arn, whole, state=state, owner=target.arn)
     inserted = await world.table.insert(record)
     world.wake()
     return inserted

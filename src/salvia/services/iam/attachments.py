@@ -120,16 +120,6 @@ def _key(noun: Noun, owner: Record, policy_arn: str) -> str:
 
 
 def _new(world: World, noun: Noun, owner: Record, policy_arn: str) -> Record:
-    now = world.clock.now()
-    return Record(
-        kind=KIND,
-        account=owner.account,
-        region="",
-        key=_key(noun, owner, policy_arn),
-        arn=f"{owner.arn}#attachment/{policy_arn}",
-        created=now,
-        modified=now,
-        spec={"Type": noun.type, "Name": owner.name, "Id": owner.spec["Id"]},
-        name=policy_arn,
-        owner=owner.arn,
-    )
+    key, arn = _key(noun, owner, policy_arn), f"{owner.arn}#attachment/{policy_arn}"
+    spec = {"Type": noun.type, "Name": owner.name, "Id": owner.spec["Id"]}
+    return store.new(world, KIND, owner.account, key, arn, spec, name=policy_arn, owner=owner.arn)

@@ -9,8 +9,8 @@ from salvia.base import ids
 from salvia.base.call import Call
 from salvia.ports.table import Record
 from salvia.resources.world import World
+from salvia.services.iam import store
 from salvia.services.iam.errors import EntityAlreadyExists, InvalidInput, NoSuchEntity
-from salvia.services.iam.store import insert
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +55,15 @@ async def create(world: World, call: Call, noun: Noun, spec: Mapping[str, Any]) 
     name = call.params[noun.name_member]
     record = new(world, call.account, noun, name, call.params.get("Path", "/"), spec)
     record.tags = tags_of(call.params.get("Tags", ()))
-    if not await insert(world, record):
+    if not await store.insert(world, record):
         raise EntityAlreadyExists(f"{noun.word} with name {name} already exists.")
     return record
 
 
 def new(world: World, account: str, noun: Noun, name: str, path: str, spec: Mapping[str, Any]) -> Record:
-    now = world.clock.now()
-    return Record(
-        kind=noun.kind,
-        account=account,
-        region="",
-        key=name.lower(),
-        arn=f"arn:aws:iam::{account}:{noun.type}{path}{name}",
-        created=now,
-        modified=now,
-        spec={"Path": path, "Id": ids.unique(noun.id_prefix), **spec},
-        name=name,
-    )
+    arn = f"arn:aws:iam::{account}:{noun.type}{path}{name}"
+    whole = {"Path": path, "Id": ids.unique(noun.id_prefix), **spec}
+    return store.new(world, noun.kind, account, name.lower(), arn, whole, name=name)
 
 
 def shown(noun: Noun, record: Record) -> dict[str, Any]:

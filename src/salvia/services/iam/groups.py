@@ -66,19 +66,9 @@ async def delete_group(world: World, call: Call) -> dict[str, Any]:
 async def add_user_to_group(world: World, call: Call) -> dict[str, Any]:
     group = await _group(world, call)
     user = await entity.get(world, call.account, USER, call.params["UserName"])
-    now = world.clock.now()
-    membership = Record(
-        kind=MEMBERSHIP,
-        account=call.account,
-        region="",
-        key=f"{group.key}/{user.key}",
-        arn=f"{group.arn}#member/{user.name}",
-        created=now,
-        modified=now,
-        spec={"GroupName": group.name, "UserName": user.name},
-        name=user.arn,
-        owner=group.arn,
-    )
+    key, arn = f"{group.key}/{user.key}", f"{group.arn}#member/{user.name}"
+    spec = {"GroupName": group.name, "UserName": user.name}
+    membership = store.new(world, MEMBERSHIP, call.account, key, arn, spec, name=user.arn, owner=group.arn)
     await store.insert(world, membership)  # adding twice is adding once
     return {}
 

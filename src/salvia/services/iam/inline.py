@@ -90,16 +90,5 @@ def _key(noun: Noun, owner: Record, name: str) -> str:
 
 
 def _new(world: World, owner: Record, noun: Noun, name: str, text: str) -> Record:
-    now = world.clock.now()
-    return Record(
-        kind=KIND,
-        account=owner.account,
-        region="",
-        key=_key(noun, owner, name),
-        arn=f"{owner.arn}#policy/{name}",
-        created=now,
-        modified=now,
-        spec={"Document": text},
-        name=name,
-        owner=owner.arn,
-    )
+    key, arn = _key(noun, owner, name), f"{owner.arn}#policy/{name}"
+    return store.new(world, KIND, owner.account, key, arn, {"Document": text}, name=name, owner=owner.arn)

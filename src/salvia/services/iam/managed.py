@@ -45,28 +45,19 @@ async def get(world: World, call: Call) -> Record:
 
 
 async def create_policy(world: World, call: Call) -> dict[str, Any]:
-    given, now = call.params, world.clock.now()
+    given = call.params
     name, path = given["PolicyName"], given.get("Path", "/")
     text = checked(given["PolicyDocument"])
-    record = Record(
-        kind=KIND,
-        account=call.account,
-        region="",
-        key=name.lower(),
-        arn=f"arn:aws:iam::{call.account}:policy{path}{name}",
-        created=now,
-        modified=now,
-        spec={
-            "Path": path,
-            "Id": ids.unique("ANPA"),
-            "Description": given.get("Description", ""),
-            "Document": text,
-            "DefaultVersionId": "v1",
-            "LastVersion": 1,
-        },
-        name=name,
-        tags=entity.tags_of(given.get("Tags", ())),
-    )
+    spec = {
+        "Path": path,
+        "Id": ids.unique("ANPA"),
+        "Description": given.get("Description", ""),
+        "Document": text,
+        "DefaultVersionId": "v1",
+        "LastVersion": 1,
+    }
+    arn, tags = f"arn:aws:iam::{call.account}:policy{path}{name}", entity.tags_of(given.get("Tags", ()))
+    record = store.new(world, KIND, call.account, name.lower(), arn, spec, name=name, tags=tags)
     if not await store.insert(world, record):
         raise EntityAlreadyExists(f"A policy called {name} already exists. Duplicate names are not allowed.")
     await store.insert(world, new_version(world, record, 1, text))
@@ -78,19 +69,8 @@ def checked(text: str) -> str:
 
 
 def new_version(world: World, policy: Record, number: int, text: str) -> Record:
-    now = world.clock.now()
-    return Record(
-        kind=VERSION_KIND,
-        account=policy.account,
-        region="",
-        key=f"{policy.key}/v{number}",
-        arn=f"{policy.arn}#v{number}",
-        created=now,
-        modified=now,
-        spec={"Document": text, "Number": number},
-        name=f"{number:09d}",
-        owner=policy.arn,
-    )
+    key, arn, spec = f"{policy.key}/v{number}", f"{policy.arn}#v{number}", {"Document": text, "Number": number}
+    return store.new(world, VERSION_KIND, policy.account, key, arn, spec, name=f"{number:09d}", owner=policy.arn)
 
 
 async def versions(world: World, policy: Record) -> list[Record]:

@@ -1,6 +1,7 @@
 """Writes to IAM's records: each tells the cache of principals that something changed."""
 
 from dataclasses import replace
+from typing import Any
 
 from salvia.ports.table import Query, Record
 from salvia.resources import listing
@@ -8,6 +9,14 @@ from salvia.resources.world import World
 from salvia.services.iam.errors import ConcurrentModification
 
 _CHUNK = 500
+
+
+def new(world: World, kind: str, account: str, key: str, arn: str, spec: dict[str, Any], **facts: Any) -> Record:
+    """A record as it begins, not inserted yet; IAM's are of no region. `facts` are its other fields."""
+    now = world.clock.now()
+    return Record(
+        kind=kind, account=account, region="", key=key, arn=arn, created=now, modified=now, spec=spec, **facts
+    )
 
 
 async def insert(world: World, record: Record) -> bool:

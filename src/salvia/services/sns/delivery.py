@@ -13,11 +13,12 @@ from typing import Any
 
 import orjson
 
+from salvia.base.arn import Scope
 from salvia.base.ids import request_id
 from salvia.model.shapes import ServiceModel
 from salvia.ports.posting import NotPostedError
 from salvia.ports.table import Record
-from salvia.resources.kind import Resource
+from salvia.resources.kind import Resource, fresh
 from salvia.resources.world import World
 from salvia.services.sns.signing import signed
 
@@ -123,7 +124,6 @@ async def _send_signed(
 
 
 async def _send(world: World, subscription: Record, kind: str, name: str, body: str, more: Mapping[str, str]) -> None:
-    now = world.clock.now()
     headers = {
         "Content-Type": "text/plain; charset=UTF-8",
         "User-Agent": "Amazon Simple Notification Service Agent",
@@ -133,17 +133,8 @@ async def _send(world: World, subscription: Record, kind: str, name: str, body: 
         **more,
     }
     key = f"{name}|{subscription.key}"
-    record = Record(
-        kind=Delivery.noun,
-        account=subscription.account,
-        region=subscription.region,
-        key=key,
-        arn=f"{subscription.arn}:delivery:{name}",
-        created=now,
-        modified=now,
-        spec={"url": subscription.spec["Endpoint"], "headers": headers, "body": body},
-        name=name,
-        due=now,
-    )
+    scope, arn = Scope(subscription.account, subscription.region), f"{subscription.arn}:delivery:{name}"
+    spec = {"url": subscription.spec["Endpoint"], "headers": headers, "body": body}
+    record = fresh(world.kinds[Delivery.noun], scope, key, arn, spec, name=name)
     await world.table.insert(record)
     world.wake()

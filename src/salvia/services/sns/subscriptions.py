@@ -7,10 +7,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from salvia.base.arn import Scope
 from salvia.base.call import Call
 from salvia.base.errors import AwsError
 from salvia.ports.table import Record
-from salvia.resources.kind import Resource
+from salvia.resources.kind import Resource, fresh
 from salvia.resources.world import World
 from salvia.services.sns import topics
 from salvia.services.sns.delivery import send_confirmation, send_farewell
@@ -148,25 +149,16 @@ def _check_attribute(name: str, value: str) -> None:
 
 
 async def _made(world: World, topic: Record, protocol: str, endpoint: str, attributes: dict[str, str]) -> Record:
-    now, key = world.clock.now(), str(uuid.uuid4())
-    record = Record(
-        kind=Subscription.noun,
-        account=topic.account,
-        region=topic.region,
-        key=key,
-        arn=f"{topic.arn}:{key}",
-        created=now,
-        modified=now,
-        spec={
-            "Protocol": protocol,
-            "Endpoint": endpoint,
-            "Attributes": attributes,
-            "confirmed": False,
-            "token": secrets.token_hex(64),
-        },
-        name=key,
-        owner=topic.arn,
-    )
+    key, scope = str(uuid.uuid4()), Scope(topic.account, topic.region)
+    spec = {
+        "Protocol": protocol,
+        "Endpoint": endpoint,
+        "Attributes": attributes,
+        "confirmed": False,
+        "token": secrets.token_hex(64),
+    }
+    kind, arn = world.kinds[Subscription.noun], f"{topic.arn}:{key}"
+    record = fresh(kind, scope, key, arn, spec, owner=topic.arn, due=None)
     await world.table.insert(record)
     return record
 

@@ -8,7 +8,7 @@ import orjson
 from salvia.base.arn import Arn, Scope
 from salvia.base.call import Call
 from salvia.ports.table import Query, Record
-from salvia.resources.kind import Resource
+from salvia.resources.kind import Resource, fresh
 from salvia.resources.listing import every
 from salvia.resources.tags import added, pairs, removed, retagged
 from salvia.resources.world import World
@@ -54,7 +54,7 @@ async def find(world: World, topic_arn: str, account: str = "") -> Record:
 
 async def create_topic(world: World, call: Call) -> dict[str, Any]:
     """One that is there already, with the same attributes, is what was asked for."""
-    params, scope, now = call.params, Scope(call.account, call.region), world.clock.now()
+    params, scope = call.params, Scope(call.account, call.region)
     name, attributes = params["Name"], dict(params.get("Attributes", {}))
     if not _NAME.fullmatch(name):
         raise InvalidParameter("Invalid parameter: Topic Name")
@@ -62,18 +62,9 @@ async def create_topic(world: World, call: Call) -> dict[str, Any]:
         _check_attribute(attribute, value)
     if params.get("DataProtectionPolicy"):
         raise InvalidParameter("Invalid parameter: DataProtectionPolicy is not supported here")
-    record = Record(
-        kind=Topic.noun,
-        account=scope.account,
-        region=scope.region,
-        key=name,
-        arn=scope.arn("sns", name),
-        created=now,
-        modified=now,
-        spec={"Attributes": attributes},
-        name=name,
-        tags={tag["Key"]: tag["Value"] for tag in params.get("Tags", ())},
-    )
+    tags = {tag["Key"]: tag["Value"] for tag in params.get("Tags", ())}
+    kind, arn = world.kinds[Topic.noun], scope.arn("sns", name)
+    record = fresh(kind, scope, name, arn, {"Attributes": attributes}, tags=tags, due=None)
     if not await world.table.insert(record):
         known = await find(world, record.arn)
         if any(known.spec["Attributes"].get(attribute) != value for attribute, value in attributes.items()):

@@ -227,14 +227,8 @@ async def test_lists_filter_by_name_and_status(bench: Bench) -> None:
 
 
 async def test_a_job_whose_instances_wait_for_room_has_not_begun_and_says_so(bench: Bench) -> None:
-    bench.compute.room = False
-    await bench.create()
-    waiting = await bench.until(lambda _: bool(bench.compute.launched))
-    await bench.kind.reconcile(waiting)
-    bench.clock.advance(1_000_000)  # longer than it may run
-    await bench.kind.reconcile(waiting)
+    waiting = await bench.without_room()
     step = waiting.status["SecondaryStatusTransitions"][-1]
-    bench.compute.room = True
     job = await bench.running()
 
     assert (step["Status"], step["StatusMessage"]) == ("Downloading", "Waiting for room in the cluster")
