@@ -1,6 +1,8 @@
 """The unmodified boto3: a model from training to invocation, update, A/B, streams, queues and captures, to the end."""
 
+import io
 import json
+import tarfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -13,6 +15,27 @@ from tests.clients.hosting import BUCKET, IMAGE, ROLE, ROW, Hosting, variant
 
 pytestmark = pytest.mark.slow
 ONE_BY_ONE = {"MaximumBatchSize": {"Type": "INSTANCE_COUNT", "Value": 1}, "WaitIntervalInSeconds": 1}
+
+COUNTING = b"""
+import uuid
+sessions = {}
+def model_fn(folder): return sessions
+def transform_fn(sessions, body, content_type, accept, context):
+    session = context.get_request_header(0, "X-Amzn-SageMaker-Session-Id")
+    if session == "NEW_SESSION":
+        session = uuid.uuid4().hex
+        sessions[session] = 0
+        context.set_response_header(0, "X-Amzn-SageMaker-New-Session-Id", session + "; Expires=2099-01-01T00:00:00Z")
+    elif session not in sessions:
+        raise ValueError("no such session")
+    elif body == "close":
+        del sessions[session]
+        context.set_response_header(0, "X-Amzn-SageMaker-Closed-Session-Id", session)
+        return "0"
+    else:
+        sessions[session] += 1
+    return str(sessions[session])
+"""
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +190,33 @@ def test_a_serverless_endpoint_answers(hosting: Hosting) -> None:
     hosting.delete(name)
 
     assert said == (1, "A")
+
+
+def test_a_session_stays_with_the_instance_that_began_it(hosting: Hosting) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        member = tarfile.TarInfo("code/inference.py")
+        member.size = len(COUNTING)
+        tar.addfile(member, io.BytesIO(COUNTING))
+    hosting.s3.put_object(Bucket=BUCKET, Key="counting.tar.gz", Body=packed.getvalue())
+    container = {
+        "Image": IMAGE,
+        "ModelDataUrl": f"s3://{BUCKET}/counting.tar.gz",
+        "Environment": {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_MODEL_SERVER_WORKERS": "1"},
+    }
+    hosting.sagemaker.create_model(ModelName="counting", ExecutionRoleArn=ROLE, PrimaryContainer=container)
+    name = hosting.deploy(variant(model="counting", InitialInstanceCount=2))
+    request = {"EndpointName": name, "ContentType": "text/csv", "Body": b"go on"}
+    begun = [hosting.runtime.invoke_endpoint(**request, SessionId="NEW_SESSION")["NewSessionId"] for _ in range(2)]
+    sessions = [one.partition(";")[0] for one in begun]
+    said = [hosting.ask(name, SessionId=session, Body=b"go on")[0] for _ in range(5) for session in sessions]
+    closed = hosting.runtime.invoke_endpoint(**request | {"Body": b"close"}, SessionId=sessions[0])["ClosedSessionId"]
+    with pytest.raises(ClientError, match="no such session"):
+        hosting.ask(name, SessionId=sessions[0])
+    hosting.delete(name)
+
+    assert said == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+    assert closed == sessions[0]
 
 
 def test_components_share_an_endpoint_and_no_request_is_lost_while_one_is_updated(hosting: Hosting) -> None:

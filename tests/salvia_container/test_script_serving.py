@@ -106,6 +106,17 @@ def test_a_function_with_one_parameter_more_gets_the_context(tmp_path: Path) -> 
     assert served(tmp_path, script, Defaults(), b"", x_colour="blue").body == b"True blue"
 
 
+def test_a_function_says_headers_of_the_answer_to_the_context(tmp_path: Path) -> None:
+    script = (
+        "def model_fn(folder): return 0\n"
+        "def transform_fn(model, body, content_type, accept, context):\n"
+        "    context.set_response_header(0, 'X-Colour', 'blue')\n"
+        "    return b''\n"
+    )
+
+    assert served(tmp_path, script, Defaults(), b"").headers == {"x-colour": "blue"}
+
+
 def test_transform_fn_beside_the_others_is_refused(tmp_path: Path) -> None:
     script = "def model_fn(f): pass\ndef transform_fn(m, b, c, a): pass\ndef input_fn(b, c): pass\n"
 

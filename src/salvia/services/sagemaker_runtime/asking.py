@@ -14,7 +14,7 @@ from salvia.base.errors import AwsError
 from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError, UnsendableError
 from salvia.resources.fleet import Instance, Route, Variant
 from salvia.resources.world import World
-from salvia.services.sagemaker_runtime import errors
+from salvia.services.sagemaker_runtime import errors, sessions
 from salvia.services.sagemaker_runtime.tally import Tallies
 
 _NUDGE = 0.1  # seconds between calls for the control loop while a request waits for an instance
@@ -86,7 +86,8 @@ async def ask(
     Raises AwsError: ModelError when a container answers with an error or too late, ServiceUnavailable when none can.
     """
     began = time.perf_counter()
-    variant = _chosen(route, call)
+    held = await sessions.held(world, call, route) if "SessionId" in call.params else None
+    variant, holder = held or (_chosen(route, call), None)
     limit = world.settings.serverless_invocation_bytes if variant.serverless else world.settings.invocation_bytes
     if seconds is None and len(request.body) > limit:
         raise errors.too_long(limit)
@@ -94,6 +95,8 @@ async def ask(
     try:
         while True:
             instance = _picked(world, call, route, variant)
+            if holder is not None:
+                instance, holder = holder, None  # should it be gone, another says that it has no such session
             if instance is None:
                 route, variant = await _another(world, call, route, variant, began)
                 continue

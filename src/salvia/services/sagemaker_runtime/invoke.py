@@ -5,7 +5,7 @@ from typing import Any
 
 from salvia.base.call import Call
 from salvia.resources.world import World
-from salvia.services.sagemaker_runtime import asking, errors, shadows
+from salvia.services.sagemaker_runtime import asking, errors, sessions, shadows
 from salvia.services.sagemaker_runtime.asking import Answered
 from salvia.services.sagemaker_runtime.capture import Captures
 
@@ -13,8 +13,7 @@ from salvia.services.sagemaker_runtime.capture import Captures
 _SAID = {
     "content-type": "ContentType",
     "x-amzn-sagemaker-custom-attributes": "CustomAttributes",
-    "x-amzn-sagemaker-new-session-id": "NewSessionId",
-    "x-amzn-sagemaker-closed-session-id": "ClosedSessionId",
+    sessions.CLOSED: "ClosedSessionId",
 }
 
 
@@ -30,11 +29,15 @@ async def invoke_endpoint(world: World, call: Call) -> Mapping[str, Any]:
     answered = await asking.ask(world, call, route, request)
     if route.facts.get("capture"):
         await Captures.of(world).keep(answered.route, answered.variant, call.params, request, answered.answer)
-    return {"Body": answered.answer.body} | said(answered)
+    return {"Body": answered.answer.body} | await said(world, call, answered)
 
 
-def said(answered: Answered) -> dict[str, Any]:
+async def said(world: World, call: Call, answered: Answered) -> dict[str, Any]:
     """The head of a reply: what the container said, and which variant it was."""
     headers = answered.answer.headers
     shown = {member: headers[name] for name, member in _SAID.items() if name in headers}
+    if "SessionId" in call.params:
+        await sessions.follow(world, call, answered.route, answered.instance, headers)
+        begun = sessions.begun_in(call, headers)
+        shown |= {"NewSessionId": begun} if begun else {}
     return shown | {"InvokedProductionVariant": answered.variant.name}

@@ -22,7 +22,7 @@ async def invoke_endpoint_with_response_stream(world: World, call: Call) -> Mapp
     answered = await asking.ask(world, call, route, request, streams=True)
     events = _events(answered)
     first = await anext(events, None)
-    return {"Body": _joined(first, events)} | said(answered)
+    return {"Body": _joined(first, events)} | await said(world, call, answered)
 
 
 async def _joined(first: _Event | None, events: AsyncIterator[_Event]) -> AsyncIterator[_Event]:

@@ -37,9 +37,13 @@ class Context:
 
     system_properties: Mapping[str, Any]
     headers: Mapping[str, str] = field(default_factory=dict)
+    answered: dict[str, str] = field(default_factory=dict)
 
     def get_request_header(self, _: int, name: str) -> str | None:
         return self.headers.get(name.lower())
+
+    def set_response_header(self, _: int, name: str, value: str) -> None:
+        self.answered[name.lower()] = value
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,9 @@ def _answer(loaded: Loaded, request: Request) -> Answer:
         data = _call(loaded.input, context, body, content_type)
         prediction = _call(loaded.predict, context, data, loaded.model)
         result = _call(loaded.output, context, prediction, accept)
-    return _answered(result, accept)
+    answer = _answered(result, accept)
+    answer.headers = context.answered
+    return answer
 
 
 def _answered(result: Any, accept: str) -> Answer:
