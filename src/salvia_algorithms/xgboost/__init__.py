@@ -10,7 +10,7 @@ from salvia_container.launch import partial
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # XGBoost imports scikit-learn where that is installed: 56 MB, and a second. The image has it for users' scripts; the
-# algorithm has no use for it.
+# algorithm has no use for it. Pandas (32 MB) stays: the library asks for it again whenever it makes a matrix.
 if "sklearn" not in sys.modules:
     sys.modules["sklearn"] = None  # type: ignore[assignment]
     try:

@@ -32,6 +32,10 @@ AUGMENTED: dict[str, Any] = {"kind": "AugmentedManifestFile", "source": {"Attrib
         ({"ResourceConfig": {"InstanceCount": 1}}, "InstanceType is needed"),
         ({"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 0}}, "InstanceCount must be 1 or more"),
         (
+            {"EnableNetworkIsolation": True, "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 2}},
+            "EnableNetworkIsolation is not supported with 2 instances",
+        ),
+        (
             {"StoppingCondition": {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 60}},
             "only when EnableManagedSpotTraining",
         ),

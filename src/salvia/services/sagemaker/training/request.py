@@ -23,7 +23,7 @@ MEMBERS = {
     "ResourceConfig": "behaves",
     "StoppingCondition": "behaves",
     "Tags": "behaves",
-    "EnableNetworkIsolation": "behaves",
+    "EnableNetworkIsolation": "behaves",  # on one instance; with several it is refused
     "CheckpointConfig": "behaves",
     "Environment": "behaves",
     "RetryStrategy": "behaves",
@@ -49,7 +49,7 @@ def admitted(request: dict[str, Any]) -> dict[str, Any]:
     """The spec of a training job. Raises ValidationError in AWS's words where AWS has some."""
     _check_served(request)
     _check_algorithm(request.get("AlgorithmSpecification"))
-    _check_resources(request.get("ResourceConfig"))
+    _check_resources(request.get("ResourceConfig"), isolated=request.get("EnableNetworkIsolation", False))
     _check_stopping(request)
     _check_channels(request.get("InputDataConfig", []))
     _check_modes(request.get("InputDataConfig", []), request["AlgorithmSpecification"]["TrainingInputMode"])
@@ -99,7 +99,7 @@ def _check_algorithm(algorithm: dict[str, Any] | None) -> None:
         )
 
 
-def _check_resources(resources: dict[str, Any] | None) -> None:
+def _check_resources(resources: dict[str, Any] | None, *, isolated: bool) -> None:
     if resources is None:
         raise ValidationError("ResourceConfig is needed: an InstanceType and an InstanceCount, or InstanceGroups.")
     groups = resources.get("InstanceGroups")
@@ -116,6 +116,13 @@ def _check_resources(resources: dict[str, Any] | None) -> None:
     ]
     if min(counts) < 1:
         raise ValidationError("ResourceConfig.InstanceCount must be 1 or more.")
+    if (
+        isolated and sum(counts) > 1
+    ):  # on AWS they reach each other all the same; here they would wait for each other in vain
+        raise ValidationError(
+            f"EnableNetworkIsolation is not supported with {sum(counts)} instances: they could not reach each other. "
+            "Use one instance, or no network isolation."
+        )
 
 
 def _check_stopping(request: dict[str, Any]) -> None:
