@@ -22,13 +22,14 @@ class SessionBench(Bench):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.sessions = InferenceSession(self.world, fakes.MODELS.service(sagemaker_runtime.SERVICE.name))
-        self.header = "x-amzn-sagemaker-new-session-id"
+        self.world.kinds["InferenceSession"] = self.sessions
+        self.header, self.lasts = "x-amzn-sagemaker-new-session-id", LASTS
         self.ready = self.container
 
     def container(self, request: ModelRequest) -> ModelAnswer:
         headers = {}
         if request.headers.get("x-amzn-sagemaker-session-id") == "NEW_SESSION":
-            headers[self.header] = f"s-1; Expires={LASTS}"
+            headers[self.header] = f"s-1; Expires={self.lasts}"
         if request.body == b"close":
             headers["x-amzn-sagemaker-closed-session-id"] = request.headers["x-amzn-sagemaker-session-id"]
         return ModelAnswer(200, headers, b"")
@@ -104,4 +105,12 @@ async def test_a_session_is_followed_while_its_endpoint_is_there(bench: SessionB
 
     assert left == 3600
     assert await bench.sessions.reconcile(record) is None
+    assert await bench.records() == []
+
+
+async def test_a_session_that_lasts_until_no_day_is_nobodys(bench: SessionBench) -> None:
+    bench.lasts = "2023-11-31T00:00:00Z"
+    reply, _ = await bench.ask("NEW_SESSION")
+
+    assert reply["NewSessionId"] == "s-1; Expires=2023-11-31T00:00:00Z"
     assert await bench.records() == []

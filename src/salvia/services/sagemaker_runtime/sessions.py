@@ -8,18 +8,20 @@ Source: "Stateful sessions with Amazon SageMaker AI models" in the SageMaker doc
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import datetime
 
 from salvia.base.arn import Scope
 from salvia.base.call import Call
 from salvia.ports.table import Record
 from salvia.resources.fleet import Instance, Route, Variant
-from salvia.resources.kind import Resource
+from salvia.resources.kind import Resource, put
 from salvia.resources.world import World
 
 NEW = "NEW_SESSION"
 BEGUN, CLOSED, NAMED = (f"x-amzn-sagemaker-{what}" for what in ("new-session-id", "closed-session-id", "session-id"))
 _BEGUN = re.compile(r"([a-zA-Z0-9](?:-*[a-zA-Z0-9])*);\sExpires=(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)")
+_LONGEST = 256  # characters of what a container says of a new session
 _LOOK = 3600.0  # seconds between looks whether the endpoint of a session is still there
 
 
@@ -56,11 +58,16 @@ async def held(world: World, call: Call, route: Route) -> tuple[Variant, Instanc
 
 async def follow(world: World, call: Call, route: Route, instance: Instance, headers: Mapping[str, str]) -> None:
     """After the answer to a request that names a session: one may have begun, or been closed."""
-    begun = _BEGUN.fullmatch(begun_in(call, headers))
+    begun = _BEGUN.fullmatch(begun_in(call, headers)[:_LONGEST])
     if begun:
-        await _begin(world, call, route, instance, *begun.groups())
+        with suppress(ValueError):  # a day that no calendar has: the container's mistake, and no session of anybody's
+            until = datetime.fromisoformat(begun[2]).timestamp()
+            await _begin(world, call, route, instance, begun[1], until)
     if CLOSED in headers:
-        await _forget(world, call, _key(route, headers[CLOSED]))
+        key = _key(route, headers[CLOSED])
+        record = await world.table.get(InferenceSession.noun, call.account, call.region, key)
+        if record is not None:
+            await world.table.delete(record)
 
 
 def begun_in(call: Call, headers: Mapping[str, str]) -> str:
@@ -69,30 +76,12 @@ def begun_in(call: Call, headers: Mapping[str, str]) -> str:
     return headers.get(BEGUN) or (headers.get(NAMED, "") if asked else "")
 
 
-async def _begin(world: World, call: Call, route: Route, instance: Instance, session: str, expires: str) -> None:
-    scope, now, key = Scope(call.account, call.region), world.clock.now(), _key(route, session)
-    until = datetime.strptime(expires, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
-    record = Record(
-        kind=InferenceSession.noun,
-        account=scope.account,
-        region=scope.region,
-        key=key,
-        arn=scope.arn("sagemaker", f"inference-session/{key}"),
-        created=now,
-        modified=now,
-        spec={"endpoint": route.key[2], "runs": list(instance.runs), "until": until},
-        name=session,
-        owner=route.arn,
-        due=min(until, now + _LOOK),
-    )
-    await _forget(world, call, key)  # a container that was started again may begin anew with its names
-    await world.table.insert(record)
-
-
-async def _forget(world: World, call: Call, key: str) -> None:
-    record = await world.table.get(InferenceSession.noun, call.account, call.region, key)
-    if record is not None:
-        await world.table.delete(record)
+async def _begin(world: World, call: Call, route: Route, instance: Instance, session: str, until: float) -> None:
+    """A container that was started again may begin anew with its names."""
+    scope, key = Scope(call.account, call.region), _key(route, session)
+    spec = {"endpoint": route.key[2], "runs": list(instance.runs), "until": until}
+    arn = scope.arn("sagemaker", f"inference-session/{key}")
+    await put(world.kinds[InferenceSession.noun], scope, key, arn, lambda _: spec, owner=route.arn)
 
 
 def _key(route: Route, session: str) -> str:
