@@ -365,6 +365,30 @@ async def test_what_is_provisioned_follows_how_much_of_it_is_used(bench: Bench) 
     assert first["Description"] == "Setting desired provisioned concurrency to 1."
 
 
+async def test_more_is_added_within_the_minute_by_how_much_is_in_hand(bench: Bench) -> None:
+    await bench.register()
+    fast = {"PredefinedMetricType": "SageMakerVariantConcurrentRequestsPerModelHighResolution"}
+    await bench.track(5.0, PredefinedMetricSpecification=fast)
+    high, low = (await bench.cloudwatch("DescribeAlarms"))["MetricAlarms"]
+    key = MetricKey(fakes.ACCOUNT, fakes.REGION, "AWS/SageMaker", high["MetricName"], DIMENSIONS)
+    for _ in range(6):
+        await bench.metrics.record([(key, Observation(bench.clock.now(), "Count", 20, 20 * 14.0, 12, 16))])
+        await bench.pass_time(10)
+    loaded = bench.endpoints.current
+    await bench.pass_time(25 * 60)
+
+    assert (high["MetricName"], high["Statistic"]) == ("ConcurrentRequestsPerModel", "Average")
+    assert [(one["Period"], one["EvaluationPeriods"]) for one in (high, low)] == [(10, 3), (60, 15)]
+    assert (loaded, bench.endpoints.current) == (3, 1)
+
+
+async def test_what_is_not_told_of_a_variant_cannot_be_tracked(bench: Bench) -> None:
+    await bench.register()
+    other = {"PredefinedMetricType": "SageMakerInferenceComponentInvocationsPerCopy"}
+    with pytest.raises(AwsError, match="is not supported for sagemaker:variant:DesiredInstanceCount"):
+        await bench.track(5.0, PredefinedMetricSpecification=other)
+
+
 async def test_something_is_always_provisioned_where_it_is_scaled(bench: Bench) -> None:
     bench.endpoints.serverless = True
     with pytest.raises(AwsError, match="MinCapacity must be 1 or more"):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -388,6 +389,27 @@ async def test_invocations_are_counted_for_cloudwatch(bench: Bench) -> None:
     assert rows[0][0][2:] == ("AWS/SageMaker", "Invocations", (("EndpointName", "e"), ("VariantName", "A")))
     assert (totals["Invocations"], totals["Invocation5XXErrors"], totals["Invocation4XXErrors"]) == (4, 1, 0)
     assert (counts["ModelLatency"], counts["Invocation5XXErrors"]) == (4, 4)
+
+
+async def test_how_much_an_instance_has_in_hand_is_counted_while_anybody_has_something(bench: Bench) -> None:
+    await bench.model()
+    await bench.config("c", variant(InitialInstanceCount=2))
+    await bench.create()
+    await bench.steps()
+    bench.world.settings = replace(bench.world.settings, metric_seconds=0.001)
+    instance = bench.route.variants[0].instances[0]
+    instance.in_flight = 3
+    await invoke_endpoint(bench.world, bench.asked())
+    async with asyncio.timeout(10):
+        while sum(key.name == "ConcurrentRequestsPerModel" for key, _ in bench.told) < 2:  # noqa: ASYNC110 - until it is told
+            await asyncio.sleep(0.001)
+        instance.in_flight = 0
+        while (writing := Tallies.of(bench.world)._writing) is not None:
+            await asyncio.wait([writing])
+
+    key, told = next(each for each in bench.told if each[0].name == "ConcurrentRequestsPerModel")
+    assert key.dimensions == (("EndpointName", "e"), ("VariantName", "A"))
+    assert (told.unit, told.sample_count, told.high) == ("Count", 20, 1.5)
 
 
 async def test_what_was_counted_is_written_when_the_server_ends_and_nothing_after_that(bench: Bench) -> None:

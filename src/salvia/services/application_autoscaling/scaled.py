@@ -15,19 +15,23 @@ METRICS = "AWS/SageMaker"
 _ROLE = "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
 
 
-class Kind(NamedTuple):
-    """What is special about scaling one kind of thing: `counted` is what there is more and less of, `metric` what each gets.
+class Metric(NamedTuple):
+    """What a policy can follow by the name `predefined`: what each gets of that there is more and less of."""
 
-    `statistic` is that of the metric, and `least` the least MinCapacity.
-    """
+    predefined: str
+    name: str
+    statistic: str = "Sum"
+    period: int = 60  # seconds that each data point spans where it asks for more
+
+
+class Kind(NamedTuple):
+    """What is special about scaling one kind of thing: `counted` is what there is more and less of, `least` the least MinCapacity."""
 
     words: str
     form: str
     dimension: str
     counted: str
-    predefined: str
-    metric: str
-    statistic: str = "Sum"
+    metrics: tuple[Metric, ...]
     least: int = 0
 
 
@@ -36,17 +40,23 @@ _VARIANT = Kind(
     "endpoint/ENDPOINT/variant/VARIANT",
     "sagemaker:variant:DesiredInstanceCount",
     "instance count",
-    "SageMakerVariantInvocationsPerInstance",
-    "InvocationsPerInstance",
+    (
+        Metric("SageMakerVariantInvocationsPerInstance", "InvocationsPerInstance"),
+        Metric("SageMakerVariantConcurrentRequestsPerModelHighResolution", "ConcurrentRequestsPerModel", "Average", 10),
+    ),
 )
 _PROVISIONED = Kind(
     "serverless endpoint variant with ProvisionedConcurrency",
     _VARIANT.form,
     "sagemaker:variant:DesiredProvisionedConcurrency",
     "provisioned concurrency",
-    "SageMakerVariantProvisionedConcurrencyUtilization",
-    "ServerlessProvisionedConcurrencyUtilization",
-    "Average",
+    (
+        Metric(
+            "SageMakerVariantProvisionedConcurrencyUtilization",
+            "ServerlessProvisionedConcurrencyUtilization",
+            "Average",
+        ),
+    ),
     1,
 )
 _COMPONENT = Kind(
@@ -54,8 +64,15 @@ _COMPONENT = Kind(
     "inference-component/NAME",
     "sagemaker:inference-component:DesiredCopyCount",
     "copy count",
-    "SageMakerInferenceComponentInvocationsPerCopy",
-    "InvocationsPerCopy",
+    (
+        Metric("SageMakerInferenceComponentInvocationsPerCopy", "InvocationsPerCopy"),
+        Metric(
+            "SageMakerInferenceComponentConcurrentRequestsPerCopyHighResolution",
+            "ConcurrentRequestsPerCopy",
+            "Average",
+            10,
+        ),
+    ),
 )
 KINDS = {kind.dimension: kind for kind in (_VARIANT, _PROVISIONED, _COMPONENT)}
 Place = Mapping[str, Any]  # a request or a record's spec that names a ResourceId and a ScalableDimension

@@ -13,10 +13,10 @@ from salvia.ports.metrics import MetricKey, Observation
 from salvia.ports.table import Record
 from salvia.resources.world import World
 from salvia.services.application_autoscaling.named import unique
-from salvia.services.application_autoscaling.scaled import KINDS, METRICS, Place, dimensions_of, kind_of
+from salvia.services.application_autoscaling.scaled import KINDS, METRICS, Metric, Place, dimensions_of, kind_of
 
 _ZERO_WHEN_IDLE = frozenset({"Invocations", "ApproximateBacklogSize", "ApproximateBacklogSizePerInstance"}).union(
-    kind.metric for kind in KINDS.values()
+    metric.name for kind in KINDS.values() for metric in kind.metrics
 )
 PERIOD = 60
 _HIGH, _LOW = 3, 15  # periods
@@ -25,7 +25,7 @@ _IN_AT = 0.9  # of the target: below it there may be fewer
 
 def check(config: Mapping[str, Any], place: Place) -> None:
     """Raises ValidationError for what cannot be tracked."""
-    known = kind_of(place).predefined
+    known = [metric.predefined for metric in kind_of(place).metrics]
     predefined, customized = config.get("PredefinedMetricSpecification"), config.get("CustomizedMetricSpecification")
     if bool(predefined) == bool(customized):
         raise ValidationError(
@@ -35,9 +35,10 @@ def check(config: Mapping[str, Any], place: Place) -> None:
         raise ValidationError("TargetValue must be greater than 0.")
     if min(config.get("ScaleOutCooldown", 0), config.get("ScaleInCooldown", 0)) < 0:
         raise ValidationError("ScaleOutCooldown and ScaleInCooldown must not be negative.")
-    if predefined and predefined["PredefinedMetricType"] != known:
+    if predefined and predefined["PredefinedMetricType"] not in known:
         raise ValidationError(
-            f"PredefinedMetricType {predefined['PredefinedMetricType']} is not supported for {place['ScalableDimension']}: {known} is."
+            f"PredefinedMetricType {predefined['PredefinedMetricType']} is not supported for "
+            f"{place['ScalableDimension']}: {' and '.join(known)} can be tracked."
         )
     if customized and not customized.get("Metrics"):
         missing = [member for member in ("MetricName", "Namespace", "Statistic") if not customized.get(member)]
@@ -49,7 +50,8 @@ def alarms_of(policy: Record) -> dict[str, dict[str, Any]]:
     """The requests for the alarms of a policy, by "High" and "Low"."""
     spec, scope = policy.spec, Scope(policy.account, policy.region)
     config = spec["TargetTrackingScalingPolicyConfiguration"]
-    target = config["TargetValue"]
+    target, metric = config["TargetValue"], _predefined(spec)
+    sooner = {"High": {"Period": metric.period}} if metric else {}  # what asks for fewer is never in a hurry
     kinds = [("High", "GreaterThanThreshold", target, _HIGH)]
     if not config.get("DisableScaleIn"):
         kinds.append(("Low", "LessThanThreshold", target * _IN_AT, _LOW))
@@ -63,6 +65,7 @@ def alarms_of(policy: Record) -> dict[str, dict[str, Any]]:
             "EvaluationPeriods": periods,
         }
         | _metric_of(spec)
+        | sooner.get(kind, {})
         for kind, comparison, threshold, periods in kinds
     }
 
@@ -100,17 +103,22 @@ async def say_idle(world: World, policy: Record) -> None:
         await data.record([(key, Observation(now, "None", 1.0, 0.0, 0.0, 0.0))])
 
 
+def _predefined(spec: Mapping[str, Any]) -> Metric | None:
+    chosen = spec["TargetTrackingScalingPolicyConfiguration"].get("PredefinedMetricSpecification") or {}
+    return next((one for one in kind_of(spec).metrics if one.predefined == chosen.get("PredefinedMetricType")), None)
+
+
 def _metric_of(spec: Mapping[str, Any]) -> dict[str, Any]:
-    customized = spec["TargetTrackingScalingPolicyConfiguration"].get("CustomizedMetricSpecification")
-    if not customized:
-        kind = kind_of(spec)
+    metric = _predefined(spec)
+    if metric is not None:
         return {
             "Namespace": METRICS,
-            "MetricName": kind.metric,
+            "MetricName": metric.name,
             "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions_of(spec)],
-            "Statistic": kind.statistic,
+            "Statistic": metric.statistic,
             "Period": PERIOD,
         }
+    customized = spec["TargetTrackingScalingPolicyConfiguration"]["CustomizedMetricSpecification"]
     if customized.get("Metrics"):
         return {"Metrics": [_query(query) for query in customized["Metrics"]]}
     kept = {name: customized[name] for name in ("Namespace", "MetricName", "Statistic", "Unit") if customized.get(name)}

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from salvia.ports.metrics import MetricKey, Observation
 from salvia.resources.fleet import Key
 from salvia.resources.world import World
+from salvia.services.sagemaker_runtime.loads import Loads
 
 NAMESPACE = "AWS/SageMaker"
+_LOOKS = 20  # at how much is in hand, from one writing to the next
 _FINENESS = 20  # classes of latency for each factor of e: values in one differ by 5 % at most
 
 _Latencies = dict[int, list[float]]  # class -> count, sum
@@ -104,6 +106,7 @@ class Tallies:
         self._open: dict[tuple[Key, str, str, str], Tally] = {}
         self._writing: asyncio.Task[None] | None = None
         self._closed = False
+        self._loads = Loads(world.fleet)
 
     @classmethod
     def of(cls, world: World) -> "Tallies":
@@ -135,6 +138,7 @@ class Tallies:
                 for share, dimensions in whose.items()
                 for name, observation in tally.observations(now, share)
             ]
+        rows += self._loads.take(now)
         if rows:
             await self._world.parts["metric_data"].record(rows)
 
@@ -146,6 +150,13 @@ class Tallies:
         await self.write()
 
     async def _write_later(self) -> None:
-        await asyncio.sleep(self._world.settings.metric_seconds)
-        self._writing = None
-        await self.write()
+        """Until nothing more is counted, and nobody has anything in hand."""
+        try:
+            busy = True
+            while busy or self._open:
+                for _ in range(_LOOKS):
+                    await asyncio.sleep(self._world.settings.metric_seconds / _LOOKS)
+                    busy = self._loads.look()
+                await self.write()
+        finally:
+            self._writing = None
