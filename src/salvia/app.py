@@ -22,6 +22,7 @@ from typing import Any
 import uvloop
 
 from salvia.adapters.compute.process import Process
+from salvia.adapters.compute.usage import ProcUsage
 from salvia.adapters.credentials.stored import StoredCredentials
 from salvia.adapters.images.daemon_socket import find_socket
 from salvia.adapters.images.local import LocalImages
@@ -137,6 +138,7 @@ class Server:
             "log_store": self.logs,
             "metric_data": self.metrics,
             "surrogate": self.surrogate,
+            "usage": ProcUsage(self.settings.data / "runs"),
             "posting": self.posting,
             "signing": AuthoritySigning(self.authority),
             "publish": partial(sns.publish, self.world),

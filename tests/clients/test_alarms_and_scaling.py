@@ -222,6 +222,8 @@ def test_what_a_serverless_endpoint_keeps_awake_follows_how_much_of_it_is_used(h
     until(lambda: awake() == 1, "a single container")
     dimensions = [{"Name": "EndpointName", "Value": name}]
     told = hosting.cloudwatch.list_metrics(Namespace="AWS/SageMaker", Dimensions=dimensions)["Metrics"]
+    machine = {"Namespace": "/aws/sagemaker/Endpoints", "MetricName": "CPUUtilization", "Dimensions": dimensions}
+    until(lambda: hosting.cloudwatch.list_metrics(**machine)["Metrics"], "how much the processors do")
     hosting.in_service(name)
     hosting.delete(name)
 

@@ -18,6 +18,7 @@ import pytest
 
 from salvia.adapters.compute.process import Process
 from salvia.adapters.compute.process.folders import RunFolders
+from salvia.adapters.compute.usage import ProcUsage
 from salvia.adapters.images.environment import Environment
 from salvia.ports.compute import CannotLaunchError, Run, RunSpec
 from salvia_container.launch import record
@@ -279,6 +280,34 @@ def server(data: Path, act: str) -> Iterator[subprocess.Popen[str]]:
 def line_of(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     return process.stdout.readline()
+
+
+async def test_what_a_run_uses_is_seen_with_its_children_until_it_ends(compute: Process, tmp_path: Path) -> None:
+    text = """
+import os, time
+held = bytearray(os.urandom(1 << 20)) * 50
+if os.fork() == 0:
+    while time.process_time() < 0.3:
+        pass
+    os._exit(0)
+os.wait()
+print("done", flush=True)
+time.sleep(60)
+"""
+    usage = ProcUsage(tmp_path / "runs")
+    (compute.folder("run")).mkdir(parents=True)
+    (compute.folder("run") / "program.py").write_text(text)
+    before = await usage.of("run")
+    await compute.launch(spec(tmp_path))
+    await until(lambda: (tmp_path / "log").read_text() == "done\n")
+    used = await usage.of("run")
+    await compute.remove("run")
+
+    assert before is None
+    assert used is not None
+    assert 0.2 <= used.cpu < 20
+    assert 50 << 20 <= used.memory < 400 << 20
+    assert await usage.of("run") is None
 
 
 def spec(

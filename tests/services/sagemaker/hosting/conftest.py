@@ -10,6 +10,7 @@ from salvia.base.call import Call
 from salvia.ports.metrics import MetricKey, Observation
 from salvia.ports.serving import ModelAnswer, ModelRequest
 from salvia.ports.table import Record
+from salvia.ports.usage import Used
 from salvia.resources.fleet import Route
 from salvia.resources.world import World
 from salvia.services import sagemaker
@@ -35,6 +36,13 @@ class Told(list[tuple[MetricKey, Observation]]):
         self.extend(observations)
 
 
+class Usages(dict[str, Used]):
+    """What each run uses; nothing is known of others."""
+
+    async def of(self, run: str) -> Used | None:
+        return self.get(run)
+
+
 class Bench:
     """Drives endpoints by hand: create, step, look. `ready` has every run that is launched answer at once."""
 
@@ -48,6 +56,7 @@ class Bench:
         self.ready: Callable[[ModelRequest], ModelAnswer] | None = echo
         for kind in (Model, EndpointConfig, Endpoint, InferenceComponent):
             self.world.kinds[kind.noun] = kind(self.world, fakes.MODELS.service(sagemaker.SERVICE.name))
+        self.used = self.world.parts["usage"] = Usages()
         self.told = self.world.parts["metric_data"] = Told()
         self.kind: Endpoint = self.world.kinds["Endpoint"]  # type: ignore[assignment]
 

@@ -16,6 +16,7 @@ from salvia.services.sagemaker.hosting.backlog import Backlogs
 from salvia.services.sagemaker.hosting.deployed import Deployed
 from salvia.services.sagemaker.hosting.routes import route_of
 from salvia.services.sagemaker.hosting.shown import shown_of
+from salvia.services.sagemaker.hosting.utilization import Utilizations
 
 # behaves: changes what happens. recorded: kept, shown by Describe, and changes nothing here.
 MEMBERS = {
@@ -37,7 +38,7 @@ class Endpoint(Deployed):
 
     def __init__(self, world: World, model: ServiceModel) -> None:
         super().__init__(world, model)
-        self.backlogs = Backlogs(world)
+        self.backlogs, self.utilizations = Backlogs(world), Utilizations(world)
         world.fleet.load = self.load
 
     # ------------------------------------------------------------- what the API asks
@@ -100,6 +101,7 @@ class Endpoint(Deployed):
         again = await super().reconcile(endpoint)
         if again is not None:
             await self.backlogs.tell(endpoint)
+            await self.utilizations.tell(endpoint)
         return again
 
     async def load(self, key: Key) -> Route | None:
