@@ -99,6 +99,18 @@ async def test_a_configuration_with_nothing_provisioned_lets_it_sleep_again(benc
     assert (updated, bench.running) == (1, [])
 
 
+async def test_an_update_retains_its_weight_but_not_how_much_it_may_do_at_once(bench: Bench) -> None:
+    await deployed(bench, ProvisionedConcurrency=2)
+    await bench.reweigh(A={"DesiredWeight": 3.0, "ServerlessUpdateConfig": {"ProvisionedConcurrency": 4}})
+    await bench.steps()
+    await bench.config("again", serverless(ProvisionedConcurrency=1))
+    await bench.update("again", RetainAllVariantProperties=True)
+    await bench.steps()
+
+    (shown,) = (await bench.shown())["ProductionVariants"]
+    assert (shown["DesiredWeight"], shown["DesiredServerlessConfig"]["ProvisionedConcurrency"]) == (3.0, 1)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

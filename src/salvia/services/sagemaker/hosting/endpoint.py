@@ -117,14 +117,14 @@ def _retained(record: Record, wish: dict[str, Any], excluded: set[str]) -> dict[
     live = record.status["_plan"]
     if "DataCaptureConfig" not in excluded and live["config"].get("DataCaptureConfig"):
         wish["config"] = wish["config"] | {"DataCaptureConfig": live["config"]["DataCaptureConfig"]}
-    before = {variant.name: variant for variant in plans.variants_of(live) if not variant.serverless}
+    before = {variant.name: variant for variant in plans.variants_of(live)}
     kept: dict[str, Any] = {}
     for variant in plans.variants_of(wish):
         old = before.get(variant.name)
-        if old is None or variant.serverless:
+        if old is None:
             continue
         if "DesiredWeight" not in excluded:
             kept.setdefault(variant.name, {})["weight"] = plans.weight_of(record, live, old)
-        if "DesiredInstanceCount" not in excluded:
+        if "DesiredInstanceCount" not in excluded and not (old.serverless or variant.serverless):
             kept.setdefault(variant.name, {})["count"] = plans.count_of(record, live, old)
     return kept
