@@ -1,5 +1,6 @@
 """Small honest stand-ins for the ports, for behaviour tests: they keep the contracts, in memory."""
 
+import asyncio
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from salvia.ports.credentials import Credential
 from salvia.ports.images import Image, Readiness, UnknownImageError
 from salvia.ports.metrics import MetricDefinition, Sample
 from salvia.ports.objects import NoSuchObjectError, ObjectInfo, Placement
-from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError
+from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError, UnsendableError
 from salvia.resources.world import World
 from salvia.settings import Settings
 
@@ -194,6 +195,20 @@ class FakeServing:
         self.asked.append((run, request))
         return self.handlers[run](request)
 
+    def begin(self, run: str, request: ModelRequest, seconds: float) -> asyncio.Future[ModelAnswer] | None:
+        if run not in self.handlers:
+            return None
+        answer: asyncio.Future[ModelAnswer] = asyncio.get_running_loop().create_future()
+        self.asked.append((run, request))
+        try:
+            answer.set_result(self.handlers[run](request))
+        except UnsendableError:
+            self.asked.pop()
+            return None
+        except Exception as error:  # noqa: BLE001 - whatever the handler is told to raise
+            answer.set_exception(error)
+        return answer
+
     async def ping(self, run: str) -> bool:
         return run in self.handlers
 
@@ -208,8 +223,11 @@ class FakeCredentials:
     def __init__(self) -> None:
         self.issued: list[tuple[Caller, float]] = []
 
-    async def find(self, access_key: str) -> Credential | None:
+    def known(self, access_key: str) -> Credential | None:
         return None
+
+    async def find(self, access_key: str) -> Credential | None:
+        return self.known(access_key)
 
     async def issue(self, caller: Caller, seconds: float) -> Credential:
         self.issued.append((caller, seconds))

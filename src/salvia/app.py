@@ -56,7 +56,7 @@ from salvia.settings import Settings
 from salvia.wire.certificates import Authority
 from salvia.wire.listener import Listener
 from salvia.wire.proxy import Rules
-from salvia.wire.server import Wire
+from salvia.wire.server import Begin, Wire
 from salvia.wire.signing import AuthoritySigning
 from salvia.wire.tunnel import Upstream
 
@@ -128,6 +128,7 @@ class Server:
             self.clock,
             settings,
             raw={} if embedded else {"s3": self.objects.forward},
+            begins={service.name: self._begins(service) for service in SERVICES if service.begins},
         )
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -167,9 +168,12 @@ class Server:
         verbs = {name: answer for kind in kinds for name, answer in kind.operations().items()}
         return verbs | {name: partial(operation, self.world) for name, operation in service.operations.items()}
 
+    def _begins(self, service: Service) -> dict[str, Begin]:
+        return {name: partial(begin, self.world) for name, begin in service.begins.items()}
+
     async def run(self, socket: socket.socket) -> None:
         """Answer on a listening socket until SIGTERM or SIGINT; a second one does not wait for what is being answered."""
-        listener, ended = Listener(self.wire.handle, self._door()), asyncio.Event()
+        listener, ended = Listener(self.wire.handle, self._door(), self.wire.begin), asyncio.Event()
 
         def end() -> None:
             if ended.is_set():

@@ -231,7 +231,7 @@ class TestFrames(ServingContract):
         async def said_hello(run: FramedRun, line: socket.socket) -> None:
             line.close()  # and is lost before anybody has had a turn
 
-        monkeypatch.setattr(FramedRun, "begin", said_hello)
+        monkeypatch.setattr(FramedRun, "open", said_hello)
         with pytest.raises(NoAnswerError) as caught:
             await self.ask(serving, b"x")
 
@@ -242,7 +242,7 @@ class TestFrames(ServingContract):
         theirs.setblocking(False)
         theirs.send(frames.hello(1, 4))
         run, loop = FramedRun(partial(Dialled().dial, "run")), asyncio.get_running_loop()
-        await run.begin(ours)
+        await run.open(ours)
         asked = [run.ask(ModelRequest(body), 5, streams=False) for body in (b"a", b"b", b"c")]
         for one in asked:
             one.send(None)
@@ -260,7 +260,7 @@ class TestFrames(ServingContract):
         ours, theirs = socket.socketpair()
         theirs.send(frames.hello(1, 4))
         run, loop = FramedRun(partial(Dialled().dial, "run")), asyncio.get_running_loop()
-        await run.begin(ours)
+        await run.open(ours)
         first = loop.create_task(run.ask(ModelRequest(b"a"), 5, streams=False))
         await asyncio.sleep(0)
         await asyncio.sleep(0)  # it is on its way

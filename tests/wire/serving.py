@@ -19,7 +19,7 @@ from salvia.base.errors import AccessDenied, AwsError, NotFound
 from salvia.model.load import Models
 from salvia.ports.credentials import Credential
 from salvia.settings import Settings
-from salvia.wire.connection import Handle
+from salvia.wire.connection import Begin, Handle
 from salvia.wire.incoming import Incoming
 from salvia.wire.listener import Listener
 from salvia.wire.proxy import Rules
@@ -33,8 +33,11 @@ MODELS = Models()
 class OneCredential:
     """The only key there is. Nothing is issued."""
 
-    async def find(self, access_key: str) -> Credential | None:
+    def known(self, access_key: str) -> Credential | None:
         return Credential(ACCESS_KEY, SECRET, CALLER) if access_key == ACCESS_KEY else None
+
+    async def find(self, access_key: str) -> Credential | None:
+        return self.known(access_key)
 
     async def issue(self, caller: Caller, seconds: float) -> Credential:
         raise NotImplementedError
@@ -191,7 +194,11 @@ Hook = Callable[[], Awaitable[None]]
 
 @contextmanager
 def serving(
-    handle: Handle, rules: Rules | None = None, start: Hook | None = None, stop: Hook | None = None
+    handle: Handle,
+    rules: Rules | None = None,
+    start: Hook | None = None,
+    stop: Hook | None = None,
+    begin: Begin | None = None,
 ) -> Iterator[str]:
     """The endpoint of a server on a port of its own, as the product runs it, in a thread of its own."""
     listening = socket.create_server(("127.0.0.1", 0))
@@ -199,7 +206,7 @@ def serving(
     loops: list[asyncio.AbstractEventLoop] = []
 
     async def serve() -> None:
-        listener = Listener(handle, rules)
+        listener = Listener(handle, rules, begin)
         loops.append(asyncio.get_running_loop())
         if start is not None:
             await start()

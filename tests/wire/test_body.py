@@ -88,8 +88,11 @@ class Pieces:
 
 
 class OneKey:
-    async def find(self, access_key: str) -> Credential | None:
+    def known(self, access_key: str) -> Credential | None:
         return Credential(KEY, SECRET, Caller("000000000000", "arn", "id")) if access_key == KEY else None
+
+    async def find(self, access_key: str) -> Credential | None:
+        return self.known(access_key)
 
     async def issue(self, caller: Caller, seconds: float) -> Credential:
         raise NotImplementedError

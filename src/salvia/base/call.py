@@ -5,7 +5,8 @@ with the model's member names, the answer a dict with the model's member names (
 no member for). Timestamps are floats (seconds since the epoch) on both sides, blobs are bytes.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from asyncio import Future
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -101,10 +102,10 @@ class FileBody:
 
 
 class Lasting(dict[str, Any]):
-    """Members of an answer that will be given again as they are: who has encoded them as JSON may keep that in `json`."""
+    """Members of an answer that will be given again as they are: who has written them may keep that in `written`."""
 
-    __slots__ = ("json",)
-    json: bytes
+    __slots__ = ("written",)
+    written: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,3 +119,18 @@ class Reply:
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | FileBody | AsyncIterator[bytes] | None = None
+
+
+class Begun(Protocol):
+    """An operation that is under way without a task and its coroutines, which cost more than a small answer does.
+
+    `first` is all that it waits for when nothing goes wrong. Once that is done, `answer` gives the members that stand in the
+    head of the response and the one that is its body, or None where more has to be done: then `rest` does it, and answers or
+    raises as the operation itself would have.
+    """
+
+    first: Future[Any]
+
+    def answer(self) -> tuple[Lasting, bytes] | None: ...
+
+    def rest(self) -> Awaitable[Mapping[str, Any] | Reply]: ...

@@ -2,16 +2,17 @@
 
 import base64
 import hashlib
-import random
 import secrets
+from itertools import count
 
-_drawn = random.Random().getrandbits  # noqa: S311 - names requests apart, and guards nothing
+_DRAWN = secrets.token_hex(10)
+_PROCESS = f"{_DRAWN[:8]}-{_DRAWN[8:12]}-4{_DRAWN[12:15]}-a{_DRAWN[15:18]}-"
+_REQUESTS = count(secrets.randbits(47))
 
 
 def request_id() -> str:
-    """A random UUID (version 4), written without making one or asking the kernel: a tenth of the cost of uuid4()."""
-    digits = f"{_drawn(128):032x}"
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
+    """In the form of a UUID: what was drawn when this process began, and a number. It names requests apart, and guards nothing."""
+    return f"{_PROCESS}{next(_REQUESTS):012x}"
 
 
 def unique(prefix: str) -> str:

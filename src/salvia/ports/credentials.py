@@ -32,8 +32,11 @@ class AccessKey:
 class Credentials(Protocol):
     """Finds and issues credentials. What `issue` returned survives a restart of the server until it expires.
 
-    `find` answers None for a key that is unknown, deleted or inactive; a session past its end may still be found.
+    `find` answers None for a key that is unknown, deleted or inactive; a session past its end may still be found. `known`
+    answers None also for a key that is not in memory, where `find` would look further.
     """
+
+    def known(self, access_key: str) -> Credential | None: ...
 
     async def find(self, access_key: str) -> Credential | None: ...
 

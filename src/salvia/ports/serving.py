@@ -1,5 +1,6 @@
 """How a run that serves a model is asked: one request, one answer, however the container speaks."""
 
+from asyncio import Future
 from collections.abc import AsyncIterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
@@ -51,6 +52,10 @@ class Serving(Protocol):
     """
 
     async def ask(self, run: str, request: ModelRequest, *, seconds: float, streams: bool = False) -> ModelAnswer: ...
+
+    def begin(self, run: str, request: ModelRequest, seconds: float) -> Future[ModelAnswer] | None:
+        """What `ask` waits for, when the request goes out now; None where there is no connection that it could go out on."""
+        ...
 
     async def ping(self, run: str) -> bool:
         """Whether the container says it is healthy: GET /ping answers 200. False while it is not up yet."""

@@ -7,7 +7,7 @@ import asyncio
 import json
 import re
 from collections import deque
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -21,6 +21,7 @@ from salvia.wire.sending import release, send
 
 MOST_HEAD = 128 * 1024  # of one request; AWS takes less
 HEAD_SECONDS = 60.0
+BODY_SECONDS = 0.1
 IDLE_SECONDS = 75.0
 GONE_SECONDS = 0.5  # what is quick is not ended because its client did not wait for the answer
 _UNREADABLE = "An error occurred when parsing the HTTP request."
@@ -28,6 +29,8 @@ _TOO_LONG = "Your request header and metadata section exceed the maximum allowed
 _UPGRADE = re.compile(rb"\r\nupgrade[ \t]*:", re.IGNORECASE)
 _NAMES: dict[bytes, str] = {}  # of headers as they are sent, in lower case; most are seen again and again
 _MOST_NAMES = 1024
+_SMALL = 64 * 1024  # bytes of a body
+_PLAIN_URL = 2048  # bytes; nothing is too long that is shorter
 
 
 class Handle(Protocol):
@@ -36,6 +39,25 @@ class Handle(Protocol):
     def __call__(
         self, method: str, raw_path: str, query: str, headers: Mapping[str, str], body: Incoming, peer: Peer, /
     ) -> Awaitable[Response]: ...
+
+
+Answered = Callable[[bytes | Awaitable[Response]], None]
+
+
+class Begin(Protocol):
+    """Whether a request is under way without a task; then `Answered` gets all of the response, or what is to be awaited for it."""
+
+    def __call__(
+        self,
+        method: str,
+        raw_path: str,
+        query: str,
+        headers: Mapping[str, str],
+        body: Incoming,
+        peer: Peer,
+        answered: Answered,
+        /,
+    ) -> bool: ...
 
 
 @dataclass(slots=True)
@@ -54,8 +76,9 @@ class _Asked:
 class Connection(asyncio.Protocol):
     """What is not HTTP is told so in JSON where the head already asked for it, else in the XML of S3, and then cut off."""
 
-    def __init__(self, handle: Handle, connections: set[Any]) -> None:
+    def __init__(self, handle: Handle, connections: set[Any], begin: Begin | None = None) -> None:
         self._handle = handle
+        self._begin = begin
         self._connections = connections
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
@@ -71,21 +94,19 @@ class Connection(asyncio.Protocol):
         self._ending = False
         self._body: Incoming | None = None  # of the request that is being read
         self._asked: _Asked | None = None  # the request that is being answered
+        self._arriving = False  # its head has been read, and nobody has looked at it
         self._waiting: deque[_Asked] = deque()  # those that were sent before it had its answer
         self._task: asyncio.Task[None] | None = None
-        self._deadline: asyncio.TimerHandle | None = None
-        self._idle_since = self._loop.time()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._line = Line(cast("asyncio.Transport", transport), self._loop)
         self.peer = self._line.peer()
         self._connections.add(self)
-        self._idle = self._loop.call_later(IDLE_SECONDS, self._look_idle)
+        self._waits = _Waits(self, self._loop, self._line.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._line.lose()
-        self._idle.cancel()
-        self._watch_head(waiting=False)
+        self._waits.end()
         self._waiting.clear()
         if self._body is not None:
             self._body.fail("IncompleteBody", "The request ended before its body did.")
@@ -128,18 +149,24 @@ class Connection(asyncio.Protocol):
             if last is not None:
                 last.keep = False
         except httptools.HttpParserError:
-            self._refuse("BadRequest", _UNREADABLE)
+            self.refuse("BadRequest", _UNREADABLE)
             return
+        if self._arriving and self._asked is not None:
+            # SDKs send a small body right after its head; a request that is whole costs less.
+            if self._begin is not None and self._asked.body.is_soon_whole(_SMALL):
+                self._waits.for_body(waiting=True)
+            else:
+                self.take()
         if self._in_head:
             self._head_size += len(data)
             if self._head_size > MOST_HEAD:
-                self._refuse("RequestHeaderSectionTooLarge", _TOO_LONG)
-        if self._in_head or self._deadline is not None:
-            self._watch_head(waiting=self._in_head and not self._deaf)
+                self.refuse("RequestHeaderSectionTooLarge", _TOO_LONG)
+        self._waits.for_head(waiting=self._in_head and not self._deaf)
 
     def on_message_begin(self) -> None:
         self._url, self._headers = b"", {}
         self._in_head, self._head_size, self._at_end = True, 0, False
+        self._waits.idle_since = None
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -158,18 +185,18 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        path, query = "/", ""
-        if self._url != b"/":
-            parsed = httptools.parse_url(self._url)
-            path, query = (parsed.path or b"/").decode("ascii"), (parsed.query or b"").decode("latin-1")
-        headers, parser = self._headers, self._parser
-        expects = headers.get("expect", "").lower() == "100-continue"
+        url, query = self._url, ""
+        if len(url) > _PLAIN_URL or b"?" in url or b"#" in url or not url.startswith(b"/"):
+            parsed = httptools.parse_url(url)
+            url, query = parsed.path or b"/", (parsed.query or b"").decode("latin-1")
+        path, headers, parser = url.decode("ascii"), self._headers, self._parser
+        expects = "expect" in headers and headers["expect"].lower() == "100-continue"
         body = self._body = Incoming(_length(headers), self._line, expects=expects)
         chunks = parser.get_http_version() != "1.0"
         keep = chunks and parser.should_keep_alive()
         asked = _Asked(parser.get_method().decode(), path, query, headers, body, keep, chunks)
         if self._asked is None:
-            self._start(asked)
+            self._asked, self._arriving = asked, True
         else:
             self._waiting.append(asked)
             self._line.hold()
@@ -186,22 +213,56 @@ class Connection(asyncio.Protocol):
 
     # ------------------------------------------------------------- answering
 
+    def take(self) -> None:
+        """Begin to answer what has arrived."""
+        self._waits.for_body(waiting=False)
+        self._arriving = False
+        if self._asked is not None:
+            self._start(self._asked)
+
     def _start(self, asked: _Asked) -> None:
         self._asked = asked
-        self._task = self._loop.create_task(self._answer(asked))
+        if self._begin is None or not (asked.keep and asked.body.ended):
+            begun = False
+        else:
+            begun = self._begin(
+                asked.method, asked.path, asked.query, asked.headers, asked.body, self.peer, self._answered
+            )
+        if not begun:
+            answering = self._handle(asked.method, asked.path, asked.query, asked.headers, asked.body, self.peer)
+            self._task = self._loop.create_task(self._answer(asked, answering))
 
-    async def _answer(self, asked: _Asked) -> None:
+    def _answered(self, answer: bytes | Awaitable[Response]) -> None:
+        """To a request that had begun without a task."""
+        asked, line = self._asked, self._line
+        assert asked is not None
+        if not isinstance(answer, bytes) or not line.has_room:
+            self._task = self._loop.create_task(self._answer(asked, answer))
+            return
+        line.write(answer)
+        asked.body.drop()
+        self._asked = None
+        if self._ending:
+            line.close()
+        self._next()
+
+    async def _answer(self, asked: _Asked, answering: bytes | Awaitable[Response]) -> None:
         """Whatever goes wrong after the operation has answered ends the connection: its client must not take a part for the whole."""
         whole = False
         body, line = asked.body, self._line
         try:
-            response = await self._handle(asked.method, asked.path, asked.query, asked.headers, body, self.peer)
-            try:
-                close = not (asked.keep and (body.ended or await body.drain())) or self._ending
-                await send(line, response, head=asked.method == "HEAD", close=close, chunks=asked.chunks)
-            finally:
-                if type(response.body) is not bytes:
-                    await release(response.body)
+            if isinstance(answering, bytes):
+                close = self._ending
+                await line.room()
+                line.write(answering)
+            else:
+                response = await answering
+                try:
+                    close = not (asked.keep and (body.ended or await body.drain())) or self._ending
+                    await send(line, response, head=asked.method == "HEAD", close=close, chunks=asked.chunks)
+                finally:
+                    if type(response.body) is not bytes:
+                        await release(response.body)
             whole = True
         except ConnectionResetError:
             if not line.lost:
@@ -226,12 +287,16 @@ class Connection(asyncio.Protocol):
                 self._line.go_on()
         else:
             self._line.go_on()
-            self._idle_since = self._loop.time()
+            self._waits.idle_since = self._loop.time()
 
     # ------------------------------------------------------------- the end
 
-    def _refuse(self, code: str, message: str) -> None:
+    def refuse(self, code: str, message: str) -> None:
+        """What is being read cannot be; nothing that comes after it is."""
         self._deaf = True
+        if self._arriving:
+            self._waits.for_body(waiting=False)
+            self._asked, self._arriving = None, False
         if self._line.is_closing:
             return
         if self._line.in_answer:  # where nothing else can be said
@@ -242,22 +307,46 @@ class Connection(asyncio.Protocol):
         self._line.write(head.encode() + body)
         self._line.close(still_sending=True)
 
-    def _watch_head(self, *, waiting: bool) -> None:
+
+class _Waits:
+    """What a connection waits for, and for how long."""
+
+    def __init__(self, connection: Connection, loop: asyncio.AbstractEventLoop, close: Callable[[], None]) -> None:
+        self.idle_since: float | None = loop.time()  # None while there is something to do
+        self._connection, self._loop, self._close = connection, loop, close
+        self._head: asyncio.TimerHandle | None = None
+        self._body: asyncio.TimerHandle | None = None
+        self._idle = loop.call_later(IDLE_SECONDS, self._look_idle)
+
+    def for_head(self, *, waiting: bool) -> None:
         """A head that does not come to its end must not hold a connection for ever."""
-        if waiting and self._deadline is None:
-            self._deadline = self._loop.call_later(HEAD_SECONDS, self._refuse, "RequestTimeout", TOO_SLOW)
-        elif not waiting and self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+        if waiting and self._head is None:
+            self._head = self._loop.call_later(HEAD_SECONDS, self._connection.refuse, "RequestTimeout", TOO_SLOW)
+        elif not waiting and self._head is not None:
+            self._head.cancel()
+            self._head = None
+
+    def for_body(self, *, waiting: bool) -> None:
+        """A request whose small body does not come at once is answered as one whose body comes piece by piece."""
+        if waiting and self._body is None:
+            self._body = self._loop.call_later(BODY_SECONDS, self._connection.take)
+        elif not waiting and self._body is not None:
+            self._body.cancel()
+            self._body = None
+
+    def end(self) -> None:
+        self._idle.cancel()
+        self.for_head(waiting=False)
+        self.for_body(waiting=False)
+        del self._connection, self._close  # which know this object, and would keep each other until the collector comes
 
     def _look_idle(self) -> None:
         """One timer for a connection's whole life, rather than one set and taken back with every request."""
-        busy = self._asked is not None or self._in_head
-        left = IDLE_SECONDS - (self._loop.time() - self._idle_since)
-        if not busy and left <= 0.001:
-            self._line.close()
+        left = IDLE_SECONDS if self.idle_since is None else self.idle_since + IDLE_SECONDS - self._loop.time()
+        if left <= 0.001:
+            self._close()
         else:
-            self._idle = self._loop.call_later(IDLE_SECONDS if busy else left, self._look_idle)
+            self._idle = self._loop.call_later(left, self._look_idle)
 
 
 def _name(sent: bytes) -> str:

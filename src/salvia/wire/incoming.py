@@ -103,13 +103,22 @@ class Incoming:
             raise self._failure
         return b""
 
+    def is_soon_whole(self, limit: int) -> bool:
+        """Whether something is still to come of a body of at most `limit` bytes, and its client sends it unasked."""
+        return not (self.ended or self.expects or self.length is None) and self.length <= limit
+
+    def whole(self, limit: int) -> bytes | None:
+        """The whole body if it came with its head and is of at most `limit` bytes; it can still be read."""
+        held = self._held
+        if not self.ended or len(held) > 1:
+            return None
+        body = held[0] if held else b""
+        return body if len(body) <= limit else None
+
     async def read(self, limit: int) -> bytes:
         """The whole body. Raises AwsError when it is longer than `limit` bytes, before reading it where the head says so."""
         if self.length is not None and self.length > limit:
             raise too_large(limit)
-        held = self._held
-        if self.ended and len(held) == 1 and len(held[0]) <= limit:  # a small body, which has arrived with its head
-            return held.pop()
         if self.length is not None:
             await self._all()
         pieces, size = [], 0

@@ -6,7 +6,7 @@ import socket
 from contextlib import suppress
 from typing import Any
 
-from salvia.wire.connection import Connection, Handle
+from salvia.wire.connection import Begin, Connection, Handle
 from salvia.wire.proxy import FrontDoor, Rules
 
 log = logging.getLogger(__name__)
@@ -16,8 +16,9 @@ _BACKLOG = 2048
 class Listener:
     """Answers with `handle`. Without `rules` there is neither TLS nor a proxy, only HTTP."""
 
-    def __init__(self, handle: Handle, rules: Rules | None = None) -> None:
+    def __init__(self, handle: Handle, rules: Rules | None = None, begin: Begin | None = None) -> None:
         self._handle = handle
+        self._begin = begin
         self._rules = rules
         self._connections: set[Any] = set()
         self._server: asyncio.Server | None = None
@@ -48,7 +49,7 @@ class Listener:
         return self._http() if self._rules is None else FrontDoor(self._rules, self._http, self._connections)
 
     def _http(self) -> asyncio.Protocol:
-        return Connection(self._handle, self._connections)
+        return Connection(self._handle, self._connections, self._begin)
 
     async def _emptied(self) -> None:
         while self._connections:  # noqa: ASYNC110 - an event would have to be set by everything that is a connection

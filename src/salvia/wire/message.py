@@ -1,10 +1,13 @@
 """A request and a response of the wire, free of any HTTP server."""
 
-from collections.abc import AsyncIterator, Mapping
+import zlib
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from salvia.base.call import FileBody
+from salvia.base.errors import AwsError
 from salvia.wire.files import OpenFile
+from salvia.wire.incoming import too_large
 
 Body = bytes | FileBody | OpenFile | AsyncIterator[bytes]
 
@@ -31,8 +34,22 @@ class Request:
     headers: Mapping[str, str]
     body: bytes = b""
     labels: Mapping[str, str] = field(default_factory=dict)
-    arguments: list[tuple[str, str]] = field(default_factory=list)
-    form: list[tuple[str, str]] = field(default_factory=list)
+    arguments: Sequence[tuple[str, str]] = ()
+    form: Sequence[tuple[str, str]] = ()
+
+
+def unpacked(request: Request, limit: int) -> bytes:
+    """The body without its gzip, which clients use for large requests of the operations that allow it. `limit` is in bytes."""
+    if request.headers.get("content-encoding") != "gzip":
+        return request.body
+    unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    try:
+        body = unpacker.decompress(request.body, limit)
+    except zlib.error as error:
+        raise AwsError("the body is not gzip", code="SerializationException") from error
+    if unpacker.unconsumed_tail:
+        raise too_large(limit)
+    return body
 
 
 @dataclass(slots=True)

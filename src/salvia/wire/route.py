@@ -1,6 +1,6 @@
 """Which service, operation and protocol a request is for: read from the request, never from the model alone."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Any
@@ -15,8 +15,7 @@ from salvia.wire.paths import PathTable
 from salvia.wire.protocols.protocol import WireProtocol
 from salvia.wire.protocols.table import CBOR, JSON_1_0, JSON_1_1, QUERY, REST_JSON, REST_XML
 
-_FORM = "application/x-www-form-urlencoded"
-_MOST_KNOWN = 1000
+FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +33,16 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`operation` is None while only the form in the body can name it (`Router.by_form`)."""
+    """`operation` is None while only the form in the body can name it (`Router.by_form`).
+
+    `lasting`: requests with the same method, path, host, credential and target, and no query, have the same route.
+    """
 
     service: ServiceModel | None
     operation: OperationModel | None
     protocol: WireProtocol
     labels: Mapping[str, str] = field(default_factory=dict)
+    lasting: bool = False
 
     @property
     def streams(self) -> bool:
@@ -92,8 +95,6 @@ class Router:
             if "targetPrefix" in metadata:
                 self._by_target[metadata["targetPrefix"]] = service
         self._paths: dict[str, PathTable] = {}
-        self._rpc: dict[tuple[str, str, str], Route] = {}
-        self._known: dict[tuple[str, str, str], Route] = {}  # where signing name, method and path alone decide
 
     def find(self, request: Request, mark: Mark) -> Route:
         """Raises UnknownOperation, or AwsError when what is asked and what is signed for differ."""
@@ -102,9 +103,6 @@ class Router:
             return self._json(target, request.headers.get("content-type", ""), mark)
         if request.headers.get("smithy-protocol") == "rpc-v2-cbor":
             return self._cbor(request.path, mark)
-        known = self._known.get((mark.signing, request.method, request.path))
-        if known is not None and not request.query:
-            return known
         services = self._asked(mark)
         if mark.place.prefix == "sns" and services and request.method == "GET" and request.path.endswith(".pem"):
             operation = unmodelled(services[0], "GetSigningCertificate", {"method": "GET"})
@@ -115,7 +113,7 @@ class Router:
             return self._query(request, services)
         return self._rest(request, services, mark)
 
-    def by_form(self, route: Route, form: list[tuple[str, str]]) -> Route:
+    def by_form(self, route: Route, form: Sequence[tuple[str, str]]) -> Route:
         """The route of a form that has been read."""
         arguments = dict(form)
         action, version = arguments.get("Action", ""), arguments.get("Version", "")
@@ -153,16 +151,11 @@ class Router:
         return []
 
     def _json(self, target: str, content_type: str, mark: Mark) -> Route:
+        prefix, _, name = target.rpartition(".")
+        service, operation = self._named(prefix, name, mark)
         stated = content_type.removeprefix("application/x-amz-json-")
-        stated = stated if stated in {"1.0", "1.1"} else ""
-        key = (target, stated, mark.signing)
-        found = self._rpc.get(key)
-        if found is None:
-            prefix, _, name = target.rpartition(".")
-            service, operation = self._named(prefix, name, mark)
-            version = stated or service.metadata.get("jsonVersion", "1.0")
-            found = self._rpc[key] = Route(service, operation, JSON_1_0 if version == "1.0" else JSON_1_1)
-        return found
+        version = stated if stated in {"1.0", "1.1"} else service.metadata.get("jsonVersion", "1.0")
+        return Route(service, operation, JSON_1_0 if version == "1.0" else JSON_1_1, lasting=True)
 
     def _cbor(self, path: str, mark: Mark) -> Route:
         parts = path.split("/")
@@ -189,7 +182,7 @@ class Router:
             return False
         if any(name == "Action" for name, _ in request.arguments):
             return True
-        return request.method == "POST" and request.headers.get("content-type", "").startswith(_FORM)
+        return request.method == "POST" and request.headers.get("content-type", "").startswith(FORM)
 
     def _query(self, request: Request, services: list[ServiceModel]) -> Route:
         route = Route(services[0] if services else None, None, QUERY)
@@ -214,22 +207,13 @@ class Router:
             except Malformed as error:
                 raise AwsError("Couldn't parse the specified URI.", code="InvalidURI") from error
             if found is not None:
-                route = Route(service, service.operation(found.name), protocol, found.labels)
-                if found.alone and mark.signing and service.name != "s3":
-                    self._keep((mark.signing, request.method, request.path), route)
-                return route
+                lasting = found.alone and bool(mark.signing) and service.name != "s3"
+                return Route(service, service.operation(found.name), protocol, found.labels, lasting)
         if not services or services[0].name == "s3":
             raise AwsError(
                 "The specified method is not allowed against this resource.", code="MethodNotAllowed", http_status=405
             )
         raise UnknownOperation(f"No operation of {services[0].name} is at {request.method} {request.path}")
-
-    def _keep(self, asked: tuple[str, str, str], route: Route) -> None:
-        if any(_speaks(service, "query") for service in self._by_signing[asked[0]]):
-            return  # where a form may be meant for another of them
-        if len(self._known) >= _MOST_KNOWN:
-            del self._known[next(iter(self._known))]
-        self._known[asked] = route
 
     def _table(self, service: ServiceModel) -> PathTable:
         table = self._paths.get(service.name)

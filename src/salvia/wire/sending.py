@@ -81,19 +81,33 @@ async def release(body: Body) -> None:
 
 
 def head_of(status: int, headers: dict[str, str]) -> bytes:
-    lines = [_status_line(status), _date(int(time.time()))]
-    for name, value in headers.items():
-        # A value with a line break in it would start a header of its own.
-        lines.append(f"{_name(name)}: {value if value.isprintable() else _cleaned(value)}\r\n")
-    lines.append("\r\n")
-    written = "".join(lines)
-    return written.encode() if written.isascii() else _encoded(lines)
+    written = f"{_status_line(status)}{_date(int(time.time()))}{_lines(headers)}\r\n"
+    return written.encode() if written.isascii() else _encoded(written)
 
 
-def _encoded(lines: list[str]) -> bytes:
+def lasting_head(status: int, headers: dict[str, str]) -> bytes:
+    """What `in_one` begins with: of a response to which only its id, its body and the date are still to come."""
+    return _encoded(f"{_status_line(status)}{_lines(headers)}")
+
+
+def in_one(head: bytes, request_id: str, body: bytes) -> bytes:
+    """A whole response."""
+    told = f"{_date(int(time.time()))}x-amzn-requestid: {request_id}\r\ncontent-length: {len(body)}\r\n\r\n"
+    return head + told.encode() + body
+
+
+def _lines(headers: dict[str, str]) -> str:
+    if "".join(headers.values()).isprintable() and _are_tokens(tuple(headers)):
+        lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+    else:  # a value with a line break in it would start a header of its own
+        lines = [f"{_NO_TOKEN.sub('_', name)}: {_cleaned(value)}\r\n" for name, value in headers.items()]
+    return "".join(lines)
+
+
+def _encoded(written: str) -> bytes:
     """Names are Latin-1, values UTF-8."""
-    parts = (line.partition(": ") for line in lines)
-    return b"".join(
+    parts = (line.partition(": ") for line in written.split("\r\n"))
+    return b"\r\n".join(
         name.encode("latin-1", "replace") + colon.encode() + value.encode("utf-8", "replace")
         for name, colon, value in parts
     )
@@ -114,8 +128,8 @@ def _date(second: int) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _name(name: str) -> str:
-    return _NO_TOKEN.sub("_", name)
+def _are_tokens(names: tuple[str, ...]) -> bool:
+    return not any(map(_NO_TOKEN.search, names))
 
 
 def _cleaned(value: str) -> str:

@@ -2,12 +2,11 @@
 
 import base64
 import logging
-import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from salvia.base.call import ANONYMOUS, Call, Caller, FileBody, RawRequest, Reply, Stream
+from salvia.base.call import ANONYMOUS, Begun, Call, Caller, FileBody, RawRequest, Reply, Stream
 from salvia.base.clock import Clock
 from salvia.base.errors import AwsError, Unsupported
 from salvia.base.ids import request_id as new_request_id
@@ -20,25 +19,22 @@ from salvia.wire.connection import Handle
 from salvia.wire.cors import Cors
 from salvia.wire.errors import Malformed, failure
 from salvia.wire.files import OpenFile
+from salvia.wire.heading import BODY_LIMIT, Heading, Headings
 from salvia.wire.hosts import Place, read_host
-from salvia.wire.incoming import Incoming, too_large
-from salvia.wire.message import Peer, Request, Response
-from salvia.wire.protocols.bindings import blob_of, told_by_head
+from salvia.wire.incoming import Incoming
+from salvia.wire.message import Peer, Request, Response, unpacked
 from salvia.wire.protocols.json import Json
 from salvia.wire.protocols.protocol import WireProtocol
-from salvia.wire.protocols.query import read_form
-from salvia.wire.protocols.table import QUERY, REST_JSON
-from salvia.wire.route import Mark, Route, Router, read_mark
+from salvia.wire.sending import in_one, lasting_head
 from salvia.wire.signature import Family, Refusal, refusal
 from salvia.wire.sigv4 import Verifier
 from salvia.wire.validate import check, code_for
 
 Operation = Callable[[Call], Awaitable[Mapping[str, Any] | Reply]]
 RawOperation = Callable[[RawRequest, Call], Awaitable[Reply]]
+Begin = Callable[[Call], Begun | None]
 Authorize = Callable[[Call], Awaitable[None]]
 
-_BODY_LIMIT = 16 << 20  # JSON, CBOR, forms and XML
-_PAYLOAD_LIMIT = 64 << 20  # what an operation takes as it is, such as an invocation's input; only S3's streams
 _POLL = 256  # bytes of a body that may come again
 _MOST_ASKED = 1000
 _SIGNED_QUERY = ("X-Amz-", "AWSAccessKeyId=", "Action=")
@@ -46,7 +42,6 @@ _log = logging.getLogger(__name__)
 
 
 _UNKNOWN_PEER = Peer()
-_NO_MARK = Mark()
 
 
 @dataclass(slots=True)
@@ -56,11 +51,8 @@ class Exchange:
     request: Request
     body: Incoming
     request_id: str
-    mark: Mark
-    peer: Peer
-    route: Route | None = None
+    heading: Heading | None = None
     caller: Caller = ANONYMOUS
-    region: str = ""
     stream: Stream | None = None
 
 
@@ -72,7 +64,7 @@ class Wire:
     service's requests as they came, after the signature was verified and `authorize` agreed; their params are then only
     what stands in the head. `authorize` raises AccessDenied; a caller that is ANONYMOUS reaches it only for S3 and for
     operations that the model leaves unsigned. `fallback` gets unsigned requests for "/" and for paths that begin with
-    "/_", which no bucket's name does.
+    "/_", which no bucket's name does. `begins` has the operations that may begin without a task, where `services` has them too.
     """
 
     def __init__(
@@ -87,6 +79,7 @@ class Wire:
         raw: Mapping[str, RawOperation] | None = None,
         fallback: Handle | None = None,
         refused: Mapping[str, str] | None = None,
+        begins: Mapping[str, Mapping[str, Begin]] | None = None,
     ) -> None:
         self._services = services
         self._raw = raw or {}
@@ -94,11 +87,16 @@ class Wire:
         self._settings = settings
         self._fallback = fallback
         self._refused = refused or {}
+        self._begins = {
+            models.service(service).operation(name): begin
+            for service, operations in (begins or {}).items()
+            for name, begin in operations.items()
+        }
         self._cors = Cors(settings.cors_origins)
-        self._router = Router(models, dict.fromkeys([*services, *self._raw]))
+        self._headings = Headings(models, dict.fromkeys([*services, *self._raw]))
         self._verifier = Verifier(credentials, clock, settings.max_clock_skew_seconds)
         self._validation_codes: dict[str, str] = {}
-        self._asked: dict[tuple[Any, ...], dict[str, Any]] = {}
+        self._asked: dict[tuple[Any, ...] | None, dict[str, Any]] = {}
 
     async def handle(
         self,
@@ -112,91 +110,135 @@ class Wire:
         """Answers one request; raises nothing but CancelledError. `headers` have lower-case names."""
         if self._fallback is not None and _for_people(method, raw_path, query, headers):
             return await self._fallback(method, raw_path, query, headers, body, peer)
-        request_id = new_request_id()
-        request = Request(method, raw_path, query, headers)
-        exchange = Exchange(request, body, request_id, _NO_MARK, peer)
+        exchange = Exchange(Request(method, raw_path, query, headers), body, new_request_id())
+        return await self._worded(exchange, self._answer(exchange, peer))
+
+    def begin(
+        self,
+        method: str,
+        raw_path: str,
+        query: str,
+        headers: Mapping[str, str],
+        body: Incoming,
+        peer: Peer,
+        answered: Callable[[bytes | Awaitable[Response]], None],
+    ) -> bool:
+        """Whether a request is under way without a task; then `answered` gets all of the response, or what is to be awaited for it.
+
+        For operations that `begins` has, asked by root as they were asked before. Whatever has to be waited for before they
+        begin, or is refused, is left to `handle`, which nothing has been taken from.
+        """
+        heading = self._headings.known(method, raw_path, query, headers)
+        if heading is None or "origin" in headers:
+            return False
+        operation, mark, blob, begin = (
+            heading.operation,
+            heading.mark,
+            heading.blob,
+            self._begins.get(heading.operation),
+        )
+        arrived = body.whole(heading.limit) if begin is not None else None
+        if begin is None or arrived is None:
+            return False
+        signed_for = mark.signing, mark.region
+        caller = self._verifier.known(method, raw_path, headers, heading.family, arrived, signed_for)
+        known = self._asked.get(_words(heading, raw_path, headers, arrived))
+        if caller is None or known is None or not caller.root:
+            return False
+        params = {**known, blob: arrived} if arrived else known.copy()
+        call = Call(operation.service.name, operation.name, params, caller, mark.region, new_request_id(), headers)
+        call.source_ip, call.secure = peer.address, peer.secure
+        begun = begin(call)
+        if begun is None:
+            return False
+
+        def exchange() -> Exchange:
+            request = Request(method, raw_path, query, headers, arrived, heading.route.labels)
+            return Exchange(request, body, call.request_id, heading, caller)
+
+        begun.first.add_done_callback(lambda _: answered(self._ended(exchange, call.request_id, heading, begun)))
+        return True
+
+    def _ended(
+        self, exchange: Callable[[], Exchange], request_id: str, heading: Heading, begun: Begun
+    ) -> bytes | Awaitable[Response]:
+        """What became of an operation that had begun, now that its first step is done."""
         try:
-            response = await self._answer(exchange)
+            found = begun.answer()
+            if found is None:
+                return self._worded(rest := exchange(), self._rest(rest, heading, begun))
+            members, body = found
+            if not hasattr(members, "written"):
+                members.written = _head_written(heading, members)
+            return in_one(members.written, request_id, body)
+        except Exception as error:  # noqa: BLE001 - told by who words it
+            return self._worded(exchange(), _raised(error))
+
+    async def _rest(self, exchange: Exchange, heading: Heading, begun: Begun) -> Response:
+        return self._written(exchange, heading, await begun.rest())
+
+    async def _worded(self, exchange: Exchange, answering: Awaitable[Response]) -> Response:
+        """The response, or how the request's protocol words what goes wrong."""
+        request, request_id = exchange.request, exchange.request_id
+        try:
+            response = await answering
         except AwsError as error:
             response = self._refusal(exchange, error)
         except Malformed as error:
             response = self._refusal(exchange, AwsError(str(error), code=self._protocol(exchange).malformed))
         except Exception:  # noqa: BLE001 - the boundary: the log is told, the client is not
-            _log.exception("request %s failed: %s %s", request_id, method, raw_path)
+            _log.exception("request %s failed: %s %s", request_id, request.method, request.path)
             response = self._refusal(exchange, AwsError(_INTERNAL, http_status=500))
         if "x-amz-request-id" in response.headers:
             response.headers["x-amz-id-2"] = base64.b64encode(request_id.encode()).decode()
-        if "origin" in headers:
-            response.headers |= self._cors.headers(headers)
+        if "origin" in request.headers:
+            response.headers |= self._cors.headers(request.headers)
         return response
 
-    async def _answer(self, exchange: Exchange) -> Response:
-        if exchange.request.method == "OPTIONS":
-            return self._cors.preflight(exchange.request.headers)
-        route = self._find(exchange)
-        if route.operation is None:
-            route = await self._find_by_form(exchange, route)
-        operation = route.operation
-        assert operation is not None
-        await self._verify(exchange, route, operation)
+    async def _answer(self, exchange: Exchange, peer: Peer) -> Response:
+        request, body = exchange.request, exchange.body
+        if request.method == "OPTIONS":
+            return self._cors.preflight(request.headers)
+        heading = self._headings.known(request.method, request.path, request.query, request.headers)
+        if heading is None:
+            heading = await self._headings.find(request, body)
+        request.labels = heading.route.labels
+        exchange.heading, operation = heading, heading.operation
+        await self._verify(exchange, heading)
         answers = self._served(operation)
-        params = self._parse(exchange, route, operation)
         call = Call(
-            service=operation.service.name,
-            operation=operation.name,
-            params=params,
-            caller=exchange.caller,
-            region=exchange.region,
-            request_id=exchange.request_id,
-            headers=exchange.request.headers,
-            body=exchange.stream,
-            source_ip=exchange.peer.address,
-            secure=exchange.peer.secure,
+            operation.service.name,
+            operation.name,
+            self._parse(request, heading),
+            exchange.caller,
+            heading.mark.region or self._settings.region,
+            exchange.request_id,
+            request.headers,
+            exchange.stream,
+            peer.address,
+            peer.secure,
         )
         await self._authorize(call)
-        result = await answers(call) if answers else await self._pass_on(exchange, call)
-        return self._written(exchange, operation, result)
+        result = await answers(call) if answers else await self._pass_on(request, call)
+        return self._written(exchange, heading, result)
 
-    def _find(self, exchange: Exchange) -> Route:
-        request = exchange.request
-        arguments: Mapping[str, str] = _NO_ARGUMENTS
-        if request.query:
-            request.arguments = read_form(request.query)
-            arguments = dict(reversed(request.arguments))  # the first of a repeated argument counts
-        mark = exchange.mark = read_mark(request.headers, arguments)
-        exchange.region = mark.region or self._settings.region
-        route = exchange.route = self._router.find(request, mark)
-        if route.protocol is QUERY:
-            request.form = request.arguments
-        request.labels = route.labels
-        return route
-
-    async def _find_by_form(self, exchange: Exchange, route: Route) -> Route:
-        request = exchange.request
-        request.body = await exchange.body.read(_BODY_LIMIT)
-        request.form = read_form(_unpacked(request).decode("utf-8", "replace"))
-        exchange.route = route = self._router.by_form(route, request.form)
-        request.labels = route.labels
-        return route
-
-    async def _verify(self, exchange: Exchange, route: Route, operation: OperationModel) -> None:
+    async def _verify(self, exchange: Exchange, heading: Heading) -> None:
         """Who calls, and the body: whole for most operations, still to come for those of S3 that stream."""
-        request, family = exchange.request, _family(route, operation)
+        request, family, mark, operation = exchange.request, heading.family, heading.mark, heading.operation
         if family is not Family.S3 and not exchange.body.done:
-            takes_payload = operation.input is not None and operation.input.payload
-            request.body = await exchange.body.read(_PAYLOAD_LIMIT if takes_payload else _BODY_LIMIT)
-        by_version_2 = exchange.mark.signing == "s3" and "AWSAccessKeyId=" in request.query
+            arrived = exchange.body.whole(heading.limit)
+            request.body = await exchange.body.read(heading.limit) if arrived is None else arrived
+        by_version_2 = mark.signing == "s3" and "AWSAccessKeyId=" in request.query
         verified = await self._verifier.verify(
             request.method,
-            self._router.bucket_path(request, exchange.mark) if by_version_2 else request.path,
+            self._headings.bucket_path(request, heading) if by_version_2 else request.path,
             request.query,
             request.headers,
-            family=family,
-            body=None if family is Family.S3 else request.body,
+            family,
+            None if family is Family.S3 else request.body,
             anonymous=operation.raw.get("authtype") == "none",
         )
-        mark = exchange.mark
-        if verified.scope and (verified.service, verified.region) != (mark.signing, mark.region):
+        if verified.scope and (verified.service != mark.signing or verified.region != mark.region):
             # A credential stated twice: what was looked at to find the service is not what was signed.
             raise refusal(Refusal.MISMATCH, family)
         exchange.caller = verified.caller
@@ -206,10 +248,10 @@ class Wire:
             exchange.stream = exchange.body
             return
         stream = open_body(exchange.body, request.headers, verified)
-        if route.streams or operation.service.name in self._raw:
+        if heading.route.streams or operation.service.name in self._raw:
             exchange.stream = stream
         else:
-            request.body = await read_all(stream, _BODY_LIMIT)
+            request.body = await read_all(stream, heading.limit)
 
     def _served(self, operation: OperationModel) -> Operation | None:
         """What answers the operation; None when its service is passed on raw. Raises Unsupported."""
@@ -220,38 +262,30 @@ class Wire:
             raise Unsupported(sentence or f"{operation.name} is not served by Salvia; docs/operations.md lists what is")
         return found
 
-    def _parse(self, exchange: Exchange, route: Route, operation: OperationModel) -> dict[str, Any]:
+    def _parse(self, request: Request, heading: Heading) -> dict[str, Any]:
         """What is asked, held to the model. Who waits for something, or invokes an endpoint, asks the same again and again."""
-        request, shape = exchange.request, operation.input
-        if shape is None or "requestcompression" in operation.raw:
-            return self._read(exchange, route, operation)
-        blob = blob_of(shape) if route.protocol is REST_JSON and not request.query else ""
-        asked: tuple[Any, ...]
-        if blob:  # anything may stand in it: what is remembered is of the head alone
-            asked = operation, not request.body, *told_by_head(request, shape)
-        elif len(request.body) <= _POLL and isinstance(route.protocol, Json):
-            asked = operation, request.body
-        else:
-            return self._read(exchange, route, operation)
-        known = self._asked.get(asked)
-        if known is None:
-            known = self._read(exchange, route, operation)
-            if any(isinstance(value, dict | list) for value in known.values()):
-                return known
+        operation, blob = heading.operation, heading.blob if not request.query else ""
+        words = _words(heading, request.path, request.headers, request.body) if not request.query else None
+        params = self._asked.get(words)
+        if params is None:
+            if "requestcompression" in operation.raw:
+                request.body = unpacked(request, BODY_LIMIT)
+            params = self._read(request, heading)
+            if words is None or any(isinstance(value, dict | list) for value in params.values()):
+                return params
             if len(self._asked) >= _MOST_ASKED:
                 del self._asked[next(iter(self._asked))]
-            self._asked[asked] = {**known, blob: b""} if blob in known else known
-        return {**known, blob: request.body} if blob in known else known.copy()
+            self._asked[words] = {**params, blob: b""} if blob in params else params
+        return {**params, blob: request.body} if blob in params else params.copy()
 
-    def _read(self, exchange: Exchange, route: Route, operation: OperationModel) -> dict[str, Any]:
-        if "requestcompression" in operation.raw:
-            exchange.request.body = _unpacked(exchange.request)
+    def _read(self, request: Request, heading: Heading) -> dict[str, Any]:
+        operation = heading.operation
         try:
-            params = route.protocol.parse(exchange.request, operation)
+            params = heading.route.protocol.parse(request, operation)
         except RecursionError:
             raise Malformed("the document is nested too deeply") from None
         if "unmodelled" in operation.raw:
-            return dict(route.labels)
+            return dict(heading.route.labels)
         if operation.input is not None and operation.service.name not in self._raw:
             check(operation.input, params, self._validation_code(operation.service))
         return params
@@ -262,16 +296,15 @@ class Wire:
             code = self._validation_codes[service.name] = code_for(service)
         return code
 
-    async def _pass_on(self, exchange: Exchange, call: Call) -> Reply:
-        request, body = exchange.request, call.body
+    async def _pass_on(self, request: Request, call: Call) -> Reply:
+        body = call.body
         assert body is not None
         raw = RawRequest(request.method, request.path, request.query, request.headers, body)
         return await self._raw[call.service](raw, call)
 
-    def _written(self, exchange: Exchange, operation: OperationModel, result: Mapping[str, Any] | Reply) -> Response:
-        assert exchange.route is not None
+    def _written(self, exchange: Exchange, heading: Heading, result: Mapping[str, Any] | Reply) -> Response:
         members = result.members if isinstance(result, Reply) else result
-        response = exchange.route.protocol.serialize(operation, members, exchange.request_id)
+        response = heading.route.protocol.serialize(heading.operation, members, exchange.request_id)
         if isinstance(result, Reply):
             if result.status is not None:
                 response.status = result.status
@@ -284,8 +317,8 @@ class Wire:
         return response
 
     def _refusal(self, exchange: Exchange, error: AwsError) -> Response:
-        request, route = exchange.request, exchange.route
-        known = failure(error, route.service if route else None, request.path)
+        request, heading = exchange.request, exchange.heading
+        known = failure(error, heading.operation.service if heading else None, request.path)
         response = self._protocol(exchange).error(known, exchange.request_id)
         response.headers |= {name.lower(): value for name, value in error.headers.items()}
         if request.method == "HEAD":
@@ -293,36 +326,35 @@ class Wire:
         return response
 
     def _protocol(self, exchange: Exchange) -> WireProtocol:
-        if exchange.route is not None:
-            return exchange.route.protocol
-        return self._router.protocol(exchange.request, exchange.mark)
-
-
-def _family(route: Route, operation: OperationModel) -> Family:
-    if operation.service.name == "s3":
-        return Family.S3
-    if route.protocol is QUERY:
-        return Family.QUERY
-    return Family.REST_JSON if route.protocol is REST_JSON else Family.JSON
+        heading = exchange.heading
+        return heading.route.protocol if heading is not None else self._headings.protocol(exchange.request)
 
 
 _NOTHING: Mapping[str, Operation] = {}
-_NO_ARGUMENTS: Mapping[str, str] = {}
 _INTERNAL = "The server failed; its log says why, under the request id."
 
 
-def _unpacked(request: Request) -> bytes:
-    """The body without its gzip, which clients use for large requests of the operations that allow it."""
-    if request.headers.get("content-encoding") != "gzip":
-        return request.body
-    unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-    try:
-        body = unpacker.decompress(request.body, _BODY_LIMIT)
-    except zlib.error as error:
-        raise AwsError("the body is not gzip", code="SerializationException") from error
-    if unpacker.unconsumed_tail:
-        raise too_large(_BODY_LIMIT)
-    return body
+def _words(heading: Heading, path: str, headers: Mapping[str, str], body: bytes) -> tuple[Any, ...] | None:
+    """All that params are read from where there is no query, but for a body that is a blob; None for what is not worth remembering."""
+    operation = heading.operation
+    if heading.blob:
+        return operation, path, not body, *map(headers.get, heading.told)
+    worth = len(body) <= _POLL and isinstance(heading.route.protocol, Json) and operation.input is not None
+    return (operation, body) if worth and "requestcompression" not in operation.raw else None
+
+
+def _head_written(heading: Heading, members: Mapping[str, Any]) -> bytes:
+    """The head of a response with a blob for its body, as far as it will be the same again."""
+    shape = heading.operation.output
+    assert shape is not None
+    assert shape.payload is not None
+    response = heading.route.protocol.serialize(heading.operation, {**members, shape.payload: b""}, "")
+    del response.headers["x-amzn-requestid"]
+    return lasting_head(response.status, response.headers)
+
+
+async def _raised(error: Exception) -> Response:
+    raise error
 
 
 def _for_people(method: str, raw_path: str, query: str, headers: Mapping[str, str]) -> bool:

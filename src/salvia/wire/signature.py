@@ -1,8 +1,8 @@
 """What a signature proves, and how each family of AWS services says that one proves nothing."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum, auto
-from typing import NamedTuple
 
 from salvia.base.call import ANONYMOUS, Caller
 from salvia.base.errors import AwsError
@@ -33,7 +33,8 @@ _FAMILIES = {
 }
 
 
-class Verified(NamedTuple):
+@dataclass(slots=True)
+class Verified:
     """Who asks, and what of the body the signature covers.
 
     `payload` is what was signed in place of the body: its SHA-256 in hex, UNSIGNED-PAYLOAD or one of STREAMING-...;

@@ -12,6 +12,7 @@ from time import gmtime, strftime, strptime
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, unquote_to_bytes
 
+from salvia.base.call import Caller
 from salvia.base.clock import Clock
 from salvia.base.errors import AwsError
 from salvia.ports.credentials import Credential, Credentials
@@ -39,7 +40,6 @@ _QUERY_PARTS = (
 _CANONICAL = re.compile(r"(?:[A-Za-z0-9\-._~/]|%[0-9A-F]{2})*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _STAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
-_SPACES = ("  ", "\t", ": ", " \n")  # perhaps more of them than a signer leaves
 _LIFETIME = re.compile(r"-?[0-9]+")
 
 
@@ -73,9 +73,9 @@ class Verifier:
         raw_path: str,
         query: str,
         headers: Mapping[str, str],
-        *,
         family: Family,
         body: bytes | None = None,
+        *,
         anonymous: bool = False,
     ) -> Coroutine[Any, Any, Verified]:
         """To be awaited at once. Raises AwsError in the words of `family`.
@@ -89,6 +89,36 @@ class Verifier:
         if authorization is not None and not query:  # most requests
             return self._by_header(method, raw_path, query, headers, authorization, family, body)
         return self._by_any(method, raw_path, query, headers, authorization, family, body, anonymous=anonymous)
+
+    def known(
+        self,
+        method: str,
+        raw_path: str,
+        headers: Mapping[str, str],
+        family: Family,
+        body: bytes,
+        signed_for: tuple[str, str],
+    ) -> Caller | None:
+        """Who signed a request without a query, of another family than S3, for that service and region.
+
+        None where `verify` would have to wait, or refuses the request.
+        """
+        now = self._clock.now()
+        try:
+            claim, signature, timestamp = self._claimed(headers, headers["authorization"], family, now)
+            credential = self._credentials.known(claim.access_key)
+            if credential is None or len(body) > _LARGE or (claim.service, claim.region) != signed_for:
+                return None
+            token = headers.get("x-amz-security-token")
+            if token or credential.token is not None:
+                check_token(credential, token, now, family)
+            lines = _header_lines(headers, claim, family)
+        except AwsError:
+            return None
+        payload = hashlib.sha256(body).hexdigest()
+        canonical = f"{method}\n{_twice_encoded(raw_path)}\n\n{lines}\n{claim.listed}\n{payload}"
+        key = signing_key(credential.secret, claim.date, claim.region, claim.service)
+        return credential.caller if _signs(key, canonical, timestamp, claim.scope, signature) else None
 
     async def _by_any(
         self,
@@ -133,12 +163,7 @@ class Verifier:
         body: bytes | None,
     ) -> Verified:
         now = self._clock.now()
-        head, _, signature = authorization.rpartition("Signature=")
-        claim = _claim_of_header(head) if len(signature) == 64 else None
-        if claim is None:
-            claim, signature = _claim_in_any_order(authorization, family)
-        timestamp = _timestamp(headers, family)
-        self._check_time(claim, timestamp, now, family)
+        claim, signature, timestamp = self._claimed(headers, authorization, family, now)
         if family is Family.S3:
             _check_amazon_headers(claim.signed_headers, headers)
         credential = await self._credentials.find(claim.access_key)
@@ -149,8 +174,27 @@ class Verifier:
             payload = await _payload(headers, family, body)
         else:
             payload = hashlib.sha256(body).hexdigest()
-        signed = _Signed(method, raw_path, query, headers, claim, timestamp, payload)
-        return _settle(signed, credential, signature, family)
+        return _settle(method, raw_path, query, headers, claim, timestamp, payload, credential, signature, family)
+
+    def _claimed(
+        self, headers: Mapping[str, str], authorization: str, family: Family, now: float
+    ) -> tuple[_Claim, str, str]:
+        """What is claimed in time, the signature and the time it was made. Raises AwsError."""
+        head, _, signature = authorization.rpartition("Signature=")
+        claim = _claim_of_header(head) if len(signature) == 64 else None
+        if claim is None:
+            claim, signature = _claim_in_any_order(authorization, family)
+        timestamp = headers.get("x-amz-date", "")
+        moment = _moment(timestamp)
+        if moment is None:
+            timestamp = _timestamp(headers, family)
+            moment = _epoch(timestamp)
+        if abs(now - moment) > self._max_skew:
+            words = _skew_words(timestamp, moment, now, self._max_skew, family)
+            raise refusal(Refusal.SKEWED, family, words)
+        if claim.date != timestamp[:8]:
+            raise _other_date(claim, timestamp, family)
+        return claim, signature, timestamp
 
     async def _by_query(
         self,
@@ -177,14 +221,8 @@ class Verifier:
         else:
             payload = UNSIGNED if family is Family.S3 else await _sha256(body or b"")
         rest = "&".join(part for part in query.split("&") if not part.startswith("X-Amz-Signature="))
-        signed = _Signed(method, raw_path, rest, headers, claim, timestamp, payload)
-        return _settle(signed, credential, stated["X-Amz-Signature"], family)
-
-    def _check_time(self, claim: _Claim, timestamp: str, now: float, family: Family) -> None:
-        signed = _epoch(timestamp)
-        if abs(now - signed) > self._max_skew:
-            raise refusal(Refusal.SKEWED, family, _skew_words(timestamp, signed, now, self._max_skew, family))
-        _check_date(claim, timestamp, family)
+        signature = stated["X-Amz-Signature"]
+        return _settle(method, raw_path, rest, headers, claim, timestamp, payload, credential, signature, family)
 
     def _check_expiry(self, claim: _Claim, timestamp: str, lifetime: str, now: float, family: Family) -> None:
         if not _LIFETIME.fullmatch(lifetime):
@@ -205,49 +243,52 @@ class Verifier:
                 )
             allowed = seconds if now > signed else self._max_skew
             raise refusal(Refusal.SKEWED, family, _skew_words(timestamp, signed, now, allowed, family))
-        _check_date(claim, timestamp, family)
+        if claim.date != timestamp[:8]:
+            raise _other_date(claim, timestamp, family)
 
 
-class _Signed(NamedTuple):
-    """All that a signature is over. `query` is without the signature itself."""
+def _settle(
+    method: str,
+    path: str,
+    query: str,
+    headers: Mapping[str, str],
+    claim: _Claim,
+    timestamp: str,
+    payload: str,
+    credential: Credential,
+    signature: str,
+    family: Family,
+) -> Verified:
+    """The verdict on all that a signature is over. Raises AwsError when it is not the one that the secret gives.
 
-    method: str
-    path: str
-    query: str
-    headers: Mapping[str, str]
-    claim: _Claim
-    timestamp: str
-    payload: str
-
-
-def _settle(signed: _Signed, credential: Credential, signature: str, family: Family) -> Verified:
-    """The verdict. Raises AwsError when the signature is not the one that the secret gives."""
-    claim = signed.claim
+    `query` is without the signature itself, `payload` what stands for the body.
+    """
     key = signing_key(credential.secret, claim.date, claim.region, claim.service)
-    try:
-        lines = "".join([f"{name}:{signed.headers[name]}\n" for name in claim.signed_headers])
-        if any(map(lines.__contains__, _SPACES)) or not lines.isascii():
-            lines = "".join([f"{name}:{' '.join(signed.headers[name].split())}\n" for name in claim.signed_headers])
-    except KeyError:
-        raise refusal(Refusal.MISMATCH, family) from None
-    if not signature.isascii():
-        raise refusal(Refusal.MISMATCH, family)
-    tail = f"{lines}\n{claim.listed}\n{signed.payload}"
-    for canonical in _canonical_requests(signed, tail, s3=family is Family.S3):
-        digest = hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
-        to_sign = f"{ALGORITHM}\n{signed.timestamp}\n{claim.scope}\n{digest}"
-        if hmac.compare_digest(_keyed_hash(key, to_sign.encode()), signature):
+    tail = f"{_header_lines(headers, claim, family)}\n{claim.listed}\n{payload}"
+    for canonical in _canonical_requests(method, path or "/", query, tail, s3=family is Family.S3):
+        if _signs(key, canonical, timestamp, claim.scope, signature):
             return Verified(
-                credential.caller,
-                claim.region,
-                claim.service,
-                signed.payload,
-                signature,
-                key,
-                signed.timestamp,
-                claim.scope,
+                credential.caller, claim.region, claim.service, payload, signature, key, timestamp, claim.scope
             )
     raise refusal(Refusal.MISMATCH, family)
+
+
+def _header_lines(headers: Mapping[str, str], claim: _Claim, family: Family) -> str:
+    """The signed headers as the canonical request has them. Raises AwsError when one is not there."""
+    try:
+        lines = "".join([f"{name}:{headers[name]}\n" for name in claim.signed_headers])
+        if "  " in lines or "\t" in lines or ": " in lines or " \n" in lines or not lines.isascii():
+            lines = "".join([f"{name}:{' '.join(headers[name].split())}\n" for name in claim.signed_headers])
+    except KeyError:
+        raise refusal(Refusal.MISMATCH, family) from None
+    return lines
+
+
+def _signs(key: bytes, canonical: str, timestamp: str, scope: str, signature: str) -> bool:
+    """Whether it is the signature of a canonical request."""
+    digest = hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
+    expected = _keyed_hash(key, f"{ALGORITHM}\n{timestamp}\n{scope}\n{digest}".encode())
+    return signature.isascii() and hmac.compare_digest(expected, signature)
 
 
 @lru_cache(maxsize=1024)
@@ -274,21 +315,20 @@ def _begun(key: bytes) -> tuple[Any, Any]:
     return hashlib.sha256(bytes(byte ^ 0x36 for byte in block)), hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
 
 
-def _canonical_requests(signed: _Signed, tail: str, *, s3: bool) -> Iterator[str]:
+def _canonical_requests(method: str, path: str, query: str, tail: str, *, s3: bool) -> Iterator[str]:
     """The request as its signer may have written it down; `tail` begins with the headers.
 
     Signers agree where nothing needs escaping. Where something does, some sign the path and query string as they send
     them, others decode and encode them again, as AWS does. Both say the same, so both are accepted.
     """
-    path, query = signed.path or "/", signed.query
     written = path if s3 else _twice_encoded(path)
-    yield f"{signed.method}\n{written}\n{_sorted(query) if query else ''}\n{tail}"
+    yield f"{method}\n{written}\n{_sorted(query) if query else ''}\n{tail}"
     again = _encoded_again(path)
     if (not s3 or again == path) and _plain_query(query):
         return
     if s3:
         written = again
-    yield f"{signed.method}\n{written}\n{_query_encoded_again(query)}\n{tail}"
+    yield f"{method}\n{written}\n{_query_encoded_again(query)}\n{tail}"
 
 
 def _sorted(query: str) -> str:
@@ -400,7 +440,7 @@ def _timestamp(headers: Mapping[str, str], family: Family) -> str:
     if not stated:
         words = "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."
         raise refusal(Refusal.MISSING if family is Family.S3 else Refusal.INCOMPLETE, family, words)
-    if _is_stamp(stated):
+    if _STAMP.fullmatch(stated):
         return stated
     try:
         parsed = parsedate_tz(stated)
@@ -413,18 +453,17 @@ def _timestamp(headers: Mapping[str, str], family: Family) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _is_stamp(text: str) -> bool:
-    return _STAMP.fullmatch(text) is not None
+def _moment(text: str) -> float | None:
+    """Seconds since the epoch of a date as nearly all signers write it."""
+    return _epoch(text) if _STAMP.fullmatch(text) else None
 
 
-def _check_date(claim: _Claim, timestamp: str, family: Family) -> None:
-    if claim.date == timestamp[:8]:
-        return
+def _other_date(claim: _Claim, timestamp: str, family: Family) -> AwsError:
     words = (
         "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "
         f"'{claim.date}' != '{timestamp[:8]}', from '{timestamp}'."
     )
-    raise refusal(Refusal.MISMATCH, family, words)
+    return refusal(Refusal.MISMATCH, family, words)
 
 
 def _check_amazon_headers(names: tuple[str, ...], headers: Mapping[str, str]) -> None:
@@ -474,7 +513,6 @@ async def _sha256(body: bytes) -> str:
     return (await asyncio.to_thread(hashlib.sha256, body)).hexdigest()
 
 
-@lru_cache(maxsize=1024)
 def _epoch(timestamp: str) -> float:
     try:
         return timegm(strptime(timestamp, "%Y%m%dT%H%M%SZ"))

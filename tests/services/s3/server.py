@@ -33,8 +33,11 @@ TOKEN_KEY, TOKEN_SECRET, TOKEN = "ASIASALVIATEST000003", "session-secret", "sess
 
 
 class FixedCredentials:
-    async def find(self, access_key: str) -> Credential | None:
+    def known(self, access_key: str) -> Credential | None:
         return {credential.access_key: credential for credential in _CREDENTIALS}.get(access_key)
+
+    async def find(self, access_key: str) -> Credential | None:
+        return self.known(access_key)
 
     async def issue(self, caller: Caller, seconds: float) -> Credential:
         raise NotImplementedError

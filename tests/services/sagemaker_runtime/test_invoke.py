@@ -1,7 +1,9 @@
 """Invocations: who answers, what the container is told, and what clients are told when it goes wrong."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,12 +12,15 @@ from typing import Any
 import pytest
 from botocore.eventstream import EventStreamBuffer
 
+from salvia.base.call import Call
 from salvia.base.errors import AwsError
 from salvia.ports.metrics import MetricKey, Observation
 from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError, UnsendableError
 from salvia.resources.fleet import Route, Variant
+from salvia.resources.world import World
 from salvia.services.sagemaker import wake
-from salvia.services.sagemaker_runtime.invoke import invoke_endpoint
+from salvia.services.sagemaker_runtime import invoke
+from salvia.services.sagemaker_runtime.invoke import begin_invocation, invoke_endpoint
 from salvia.services.sagemaker_runtime.streaming import invoke_endpoint_with_response_stream
 from salvia.services.sagemaker_runtime.tally import Tallies
 from salvia.wire.protocols import eventstream
@@ -26,6 +31,23 @@ from tests.services.sagemaker.hosting.conftest import CONTAINER, Bench, echo, va
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
+
+
+async def begun_without_a_task(world: World, call: Call) -> Mapping[str, Any]:
+    """As the wire asks whenever that is possible; it must make no difference."""
+    begun = begin_invocation(world, call)
+    if begun is None:
+        return await invoke.invoke_endpoint(world, call)
+    with suppress(Exception):
+        await asyncio.shield(begun.first)
+    answer = begun.answer()
+    return await begun.rest() if answer is None else {**answer[0], "Body": answer[1]}
+
+
+@pytest.fixture(autouse=True, params=[invoke.invoke_endpoint, begun_without_a_task])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test holds for both ways."""
+    monkeypatch.setattr(sys.modules[__name__], "invoke_endpoint", request.param)
 
 
 def plain(body: bytes, status: int = 200) -> Any:

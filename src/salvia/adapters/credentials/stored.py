@@ -77,6 +77,10 @@ class StoredCredentials:
             root=True,
         )
 
+    def known(self, access_key: str) -> Credential | None:
+        known = self._known.get(access_key)
+        return known.credential if known is not None and known.fresh_until > self._clock.now() else None
+
     async def find(self, access_key: str) -> Credential | None:
         known = self._known.get(access_key)
         if known is not None and known.fresh_until > self._clock.now():

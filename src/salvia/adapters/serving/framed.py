@@ -6,8 +6,9 @@ worker that could have answered them together.
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from salvia.adapters.serving.pieces import LONGEST_ANSWER, Pieces
@@ -17,6 +18,7 @@ from salvia_container.serving.frames import Frame
 
 HELLO_SECONDS = 5.0
 _NEVER = float("inf")
+_MOST_HEADS = 256
 _HEAVY = 1 << 16  # bytes of requests that are enough work for one connection, when there may be more of them
 
 
@@ -33,32 +35,60 @@ class _Asked:
     pieces: Pieces | None = None
 
 
+_heads: dict[int, tuple[Mapping[str, str], str, str, bytes]] = {}  # by the id of headers that nobody can change
+
+
+def _head_of(request: ModelRequest) -> bytes:
+    """Written once for requests that share their headers. Raises BadFrameError."""
+    headers, path = request.headers, request.path
+    if type(headers) is not MappingProxyType:
+        return frames.request_head(request.method, path, headers)
+    known = _heads.get(id(headers))
+    if known is not None and known[1] == path and known[2] == request.method:
+        return known[3]
+    head = frames.request_head(request.method, path, headers)
+    if len(_heads) >= _MOST_HEADS:
+        _heads.clear()
+    _heads[id(headers)] = headers, path, request.method, head
+    return head
+
+
 class FramedRun:
     """The connections to one run. The container says how many are worth having; more are opened as there is work for them."""
 
     def __init__(self, dial: Callable[[], Awaitable[socket.socket]]) -> None:
         self._dial = dial
         self._lines: list[_Line] = []
-        self._connections = self._together = 1
+        self._connections, self._least = 1, 1.0  # the least part of a connection's work that a request is
         self._opening = asyncio.Lock()
 
-    async def begin(self, line: socket.socket) -> None:
+    async def open(self, line: socket.socket) -> None:
         """Uses a connection that was made already. Raises NoAnswerError."""
         loop = asyncio.get_running_loop()
         _, opened = await loop.create_unix_connection(lambda: _Line(self._lines), sock=line)
         try:
-            self._connections, self._together = await asyncio.wait_for(opened.hello, HELLO_SECONDS)
+            self._connections, together = await asyncio.wait_for(opened.hello, HELLO_SECONDS)
         except (TimeoutError, ConnectionError) as error:
             opened.close()
             raise NoAnswerError(f"the container does not say hello: {error}", sent=False) from error
+        self._least = 1 / together
 
     def ask(self, request: ModelRequest, seconds: float, *, streams: bool) -> Coroutine[Any, Any, ModelAnswer]:
         """To be awaited at once."""
-        weight = max(1 / self._together, len(request.body) / _HEAVY) if request.path != "/ping" else 0.0
-        line = self._with_room()
+        weight, line = self._weight(request), self._with_room()
         if line is not None:
             return line.ask(request, seconds, weight, streams=streams)
         return self._ask_another(request, seconds, weight, streams=streams)
+
+    def begin(self, request: ModelRequest, seconds: float) -> asyncio.Future[ModelAnswer] | None:
+        """None where it cannot go out now, or not at all."""
+        line = self._with_room()
+        if line is None:
+            return None
+        try:
+            return line.begin(request, seconds, max(self._least, len(request.body) / _HEAVY), streams=False)
+        except UnsendableError:
+            return None
 
     def is_busy(self) -> bool:
         """Whether a request is being answered that nobody has given up."""
@@ -71,6 +101,9 @@ class FramedRun:
     def close(self) -> None:
         for line in list(self._lines):
             line.close()
+
+    def _weight(self, request: ModelRequest) -> float:
+        return max(self._least, len(request.body) / _HEAVY) if request.path != "/ping" else 0.0
 
     def _with_room(self) -> "_Line | None":
         """The first with room for more: requests that meet in one worker are answered with one prediction."""
@@ -89,7 +122,7 @@ class FramedRun:
             if line is not None:
                 return line
             try:
-                await self.begin(await self._dial())
+                await self.open(await self._dial())
             except (ConnectionRefusedError, NoAnswerError) as error:
                 if not self._lines:
                     raise NoAnswerError(str(error), sent=False) from error
@@ -116,22 +149,29 @@ class _Line(asyncio.Protocol):
         self._looks = _NEVER
 
     async def ask(self, request: ModelRequest, seconds: float, weight: float, *, streams: bool) -> ModelAnswer:
+        return await self.begin(request, seconds, weight, streams=streams)
+
+    def begin(
+        self, request: ModelRequest, seconds: float, weight: float, *, streams: bool
+    ) -> asyncio.Future[ModelAnswer]:
+        """Raises UnsendableError."""
         number = (self._last + 1) % (1 << 32)
         try:
-            head = frames.request_head(request.method, request.path, request.headers)
+            head = _head_of(request)
             frame = frames.write(frames.STREAM if streams else frames.ASK, number, head, request.body)
         except frames.BadFrameError as error:
             raise UnsendableError(str(error)) from error
         self._last = number
         until = self._loop.time() + seconds
-        asked = self.asked[number] = _Asked(self._loop.create_future(), weight, until)
+        answer: asyncio.Future[ModelAnswer] = self._loop.create_future()
+        self.asked[number] = _Asked(answer, weight, until)
         self.load += weight
         if not self._unsent:
             self._loop.call_soon(self._send)
         self._unsent.append(frame)
         if until < self._looks:
             self._look_at(until)
-        return await asked.answer
+        return answer
 
     def close(self) -> None:
         self.transport.close()

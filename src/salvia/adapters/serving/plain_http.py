@@ -28,7 +28,7 @@ class HttpRun:
         self._idle: list[_Line] = []
         self._closed = False
 
-    async def begin(self, line: socket.socket) -> None:
+    async def open(self, line: socket.socket) -> None:
         """Uses a connection that was made already."""
         self._idle.append(await self._opened(line))
 

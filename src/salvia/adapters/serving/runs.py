@@ -32,6 +32,10 @@ class DialledServing:
             return known.ask(request, seconds, streams=streams)
         return self._ask_first(run, request, seconds, streams=streams)
 
+    def begin(self, run: str, request: ModelRequest, seconds: float) -> asyncio.Future[ModelAnswer] | None:
+        known = self._runs.get(run)
+        return known.begin(request, seconds) if isinstance(known, FramedRun) else None
+
     async def _ask_first(self, run: str, request: ModelRequest, seconds: float, *, streams: bool) -> ModelAnswer:
         known = await self._open(run)
         return await known.ask(request, seconds, streams=streams)
@@ -66,6 +70,6 @@ class DialledServing:
                     raise NoAnswerError(str(error), sent=False) from error
                 dial = partial(self._compute.dial, run)
                 known = FramedRun(dial) if line.family == socket.AF_UNIX else HttpRun(dial)
-                await known.begin(line)
+                await known.open(line)
                 self._runs[run] = known
             return self._runs[run]

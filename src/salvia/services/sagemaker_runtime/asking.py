@@ -4,10 +4,14 @@ No table is read on the way. A request that no container can have seen is given 
 waits for one, as long as the container itself might have taken.
 """
 
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, Protocol
 
 from salvia.base.call import Call
 from salvia.base.errors import AwsError
@@ -20,7 +24,7 @@ from salvia.services.sagemaker_runtime.tally import Tallies
 _NUDGE = 0.1  # seconds between calls for the control loop while a request waits for an instance
 
 # Members of the requests, as the container gets them.
-_HEADERS = {
+_HEADERS: Mapping[str, str] = {
     "ContentType": "content-type",
     "Accept": "accept",
     "CustomAttributes": "x-amzn-sagemaker-custom-attributes",
@@ -28,6 +32,16 @@ _HEADERS = {
     "SessionId": "x-amzn-sagemaker-session-id",
     "TargetModel": "x-amzn-sagemaker-target-model",
 }
+
+
+class First(Protocol):
+    """A request that has gone to the only container of an instance, and what that will answer. Times are of perf_counter."""
+
+    variant: Variant
+    instance: Instance
+    first: asyncio.Future[ModelAnswer]
+    began: float
+    asked: float
 
 
 @dataclass(slots=True)
@@ -41,7 +55,7 @@ class Answered:
 async def route_of(world: World, call: Call) -> Route:
     """Raises ValidationError when no such endpoint serves."""
     name: str = call.params["EndpointName"]
-    key, fresh = (call.account, call.region, name.lower()), world.settings.route_seconds
+    key, fresh = (call.caller.account, call.region, name.lower()), world.settings.route_seconds
     route = world.fleet.fresh(key, fresh) or await world.fleet.find(key, fresh)
     if route is None:
         raise errors.not_found(call, name)
@@ -67,9 +81,40 @@ async def _component(world: World, call: Call, endpoint: Route) -> Route:
     return route
 
 
-def request_of(params: Mapping[str, str | bytes], body: bytes) -> ModelRequest:
-    headers = {header: str(params[member]) for member, header in _HEADERS.items() if member in params}
-    return ModelRequest(body, headers)
+def request_of(params: Mapping[str, Any], body: bytes) -> ModelRequest:
+    return ModelRequest(body, _headers(*map(params.get, _HEADERS)))
+
+
+@lru_cache(maxsize=256)
+def _headers(*values: str | None) -> Mapping[str, str]:
+    """The same object for all requests that say the same."""
+    said = zip(_HEADERS.values(), values, strict=True)
+    return MappingProxyType({header: value for header, value in said if value is not None})
+
+
+def begin(
+    world: World, route: Route, request: ModelRequest
+) -> tuple[Variant, Instance, asyncio.Future[ModelAnswer]] | None:
+    """Sends a request on where one container, which is there, is all of the variant that it falls to; else nothing happens."""
+    variant = route.choose()
+    if variant is None or variant.many_models or variant.serverless:
+        return None
+    instance = variant.pick()
+    if instance is None or len(instance.runs) > 1 or len(request.body) > world.settings.invocation_bytes:
+        return None
+    answer = world.serving.begin(instance.runs[0], request, world.settings.invocation_seconds)
+    if answer is None:
+        return None
+    instance.in_flight += 1
+    return variant, instance, answer
+
+
+def count(world: World, route: Route, first: First) -> None:
+    """The container has answered, and the answer is all that is wanted of it."""
+    first.instance.in_flight -= 1
+    now, variant = time.perf_counter(), first.variant
+    tally = Tallies.of(world).find(route.key, route.name, variant.name, route.component)
+    tally.count(now - first.asked, now - first.began, first.first.result().status, len(variant.instances))
 
 
 async def ask(
@@ -80,30 +125,34 @@ async def ask(
     *,
     streams: bool = False,
     seconds: float | None = None,
+    first: First | None = None,
 ) -> Answered:
-    """`seconds` is what a container gets instead of the setting; then the request may be of any length too.
+    """`seconds` is what a container gets instead of the setting; then the request may be of any length too. `first` is where
+    the request has gone already.
 
     Raises AwsError: ModelError when a container answers with an error or too late, ServiceUnavailable when none can.
     """
-    began = time.perf_counter()
+    began = time.perf_counter() if first is None else first.began
     held = await sessions.held(world, call, route) if "SessionId" in call.params else None
-    variant, holder = held or (_chosen(route, call), None)
+    variant, holder = (first.variant, first.instance) if first else held or (_chosen(route, call), None)
     limit = world.settings.serverless_invocation_bytes if variant.serverless else world.settings.invocation_bytes
     if seconds is None and len(request.body) > limit:
         raise errors.too_long(limit)
     status, model_seconds = 0, 0.0
     try:
         while True:
-            instance = _picked(world, call, route, variant)
+            instance = _picked(world, call, route, variant) if first is None else None
             if holder is not None:
                 instance, holder = holder, None  # should it be gone, another says that it has no such session
             if instance is None:
                 route, variant = await _another(world, call, route, variant, began)
                 continue
-            asked = time.perf_counter()
-            instance.in_flight += 1
+            asked = time.perf_counter() if first is None else first.asked
+            instance.in_flight += first is None
             try:
-                answer = await through(world, call, route, variant, instance, request, streams, seconds)
+                answer = await through(
+                    world, call, route, variant, instance, request, streams, seconds, first.first if first else None
+                )
                 status = answer.status
                 return Answered(answer, route, variant, instance)
             except NoAnswerError as error:
@@ -119,6 +168,7 @@ async def ask(
                 status = int(error.members.get("OriginalStatusCode", 0))
                 raise
             finally:
+                first = None
                 instance.in_flight -= 1
                 model_seconds = time.perf_counter() - asked
     finally:
@@ -135,8 +185,12 @@ async def through(
     request: ModelRequest,
     streams: bool = False,
     seconds: float | None = None,
+    first: Awaitable[ModelAnswer] | None = None,
 ) -> ModelAnswer:
-    """Through the containers of an instance: one, the one that is named, or all in turn. Raises AwsError and NoAnswerError."""
+    """Through the containers of an instance: one, the one that is named, or all in turn. `first` is what the first will answer.
+
+    Raises AwsError and NoAnswerError.
+    """
     runs, labels = instance.runs, variant.labels
     if len(runs) > 1 and variant.direct:
         target = call.params.get("TargetContainerHostname", "")
@@ -153,9 +207,9 @@ async def through(
     last = len(runs) - 1
     for number, run in enumerate(runs):
         try:
-            answer = await world.serving.ask(
-                run, request, seconds=seconds or world.settings.invocation_seconds, streams=streams and number == last
-            )
+            limit, pieces = seconds or world.settings.invocation_seconds, streams and number == last
+            answer = await (first or world.serving.ask(run, request, seconds=limit, streams=pieces))
+            first = None
         except TimeoutError as error:
             raise errors.timed_out(route, labels[number]) from error
         except UnsendableError as error:

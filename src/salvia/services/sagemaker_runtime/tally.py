@@ -4,9 +4,9 @@ Source: "Amazon SageMaker endpoint invocation metrics" in the SageMaker document
 """
 
 import asyncio
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import log
 
 from salvia.ports.metrics import MetricKey, Observation
 from salvia.resources.fleet import Key
@@ -89,7 +89,7 @@ def _serverless(at_once: int, most: int, provisioned: int) -> Iterator[tuple[str
 
 
 def _add(latencies: _Latencies, microseconds: float) -> None:
-    kind = int(math.log(max(microseconds, 1.0)) * _FINENESS)
+    kind = int(log(microseconds) * _FINENESS) if microseconds > 1.0 else 0
     found = latencies.get(kind)
     if found is None:
         latencies[kind] = [1.0, microseconds]

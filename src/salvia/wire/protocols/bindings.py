@@ -43,11 +43,6 @@ def read_head(request: Request, shape: Shape) -> dict[str, Any]:
     return result
 
 
-def told_by_head(request: Request, shape: Shape) -> tuple[str | None, ...]:
-    """All that `read_head` looks at in a request without a query, of a shape without a map of headers."""
-    return request.path, *map(request.headers.get, _headers_of(shape))
-
-
 @cache
 def blob_of(shape: Shape) -> str:
     """The member that is the whole body as it came, beside none that is a map of headers; "" when there is none."""
@@ -57,7 +52,8 @@ def blob_of(shape: Shape) -> str:
 
 
 @cache
-def _headers_of(shape: Shape) -> tuple[str, ...]:
+def headers_of(shape: Shape) -> tuple[str, ...]:
+    """The headers that `read_head` looks at, of a shape without a map of them."""
     return tuple(wire for _, place, wire, _ in _placed(shape) if place == HEADER)
 
 
@@ -131,13 +127,26 @@ def _places(shape: Shape) -> dict[str, tuple[str, str, Shape]]:
     return {name: (place, wire, member) for name, place, wire, member in _placed(shape)}
 
 
+@cache
+def _plain(shape: Shape) -> dict[str, str]:
+    """The headers that are their members as they are."""
+    return {
+        name: wire
+        for name, place, wire, member in _placed(shape)
+        if place == HEADER and member.type == "string" and not member.jsonvalue
+    }
+
+
 def write_head(shape: Shape | None, members: Mapping[str, Any], status: int) -> tuple[int, dict[str, str]]:
     """The status, unless a member says otherwise, and the headers."""
     headers: dict[str, str] = {}
     if shape is None:
         return status, headers
-    places = _places(shape)
+    places, plain = _places(shape), _plain(shape)
     for name, value in members.items():
+        if name in plain and type(value) is str:
+            headers[plain[name]] = value
+            continue
         if value is None or name not in places:
             continue
         place, wire, member = places[name]

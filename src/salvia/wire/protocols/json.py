@@ -93,9 +93,9 @@ def encode_members(shape: Shape, members: Mapping[str, Any]) -> bytes:
     """
     if type(members) is not Lasting:
         return _encode_members(shape, members)
-    if not hasattr(members, "json"):
-        members.json = _encode_members(shape, dict(members))
-    return members.json
+    if not hasattr(members, "written"):
+        members.written = _encode_members(shape, dict(members))
+    return members.written
 
 
 def _encode_members(shape: Shape, members: Mapping[str, Any]) -> bytes:

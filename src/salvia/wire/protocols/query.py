@@ -1,6 +1,6 @@
 """The query protocol: a form in, XML out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -62,7 +62,7 @@ def _xmlns(namespace: Any) -> str:
     return f' xmlns="{escape(uri)}"' if uri else ""
 
 
-def _tree(form: list[tuple[str, str]]) -> Tree:
+def _tree(form: Sequence[tuple[str, str]]) -> Tree:
     if sum(name.count(".") for name, _ in form) > _MOST_PARTS:
         raise Malformed("the names of the form's fields have too many parts")
     root: Tree = {}
