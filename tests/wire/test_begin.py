@@ -43,12 +43,15 @@ class Echo:
         self.lasting = Lasting(ContentType="text/csv")
         self.left: Exception | None = None
         self.at_once = True
+        self.failing = False
 
     async def operate(self, call: Call) -> Members:
         self.operated += 1
         return {"Body": call.params["Body"], "ContentType": call.params["ContentType"]}
 
     def begin(self, call: Call) -> "_Begun | None":
+        if self.failing:
+            raise RuntimeError("it cannot begin")
         self.begun.append(_Begun(self, call))
         return self.begun[-1]
 
@@ -176,6 +179,16 @@ def test_a_mistake_of_the_server_is_told_to_its_log_only(
     status, _, body = ask(address, times=2)
 
     assert (status, b"a secret" in body, "a secret" in caplog.text) == (500, False, True)
+
+
+def test_what_cannot_begin_is_answered_as_ever(
+    address: tuple[str, int], echo: Echo, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    echo.failing = True
+
+    assert ask(address, times=2)[::2] == (200, b"1,2")
+    assert echo.operated == 2
 
 
 def test_who_is_not_root_is_asked_about_every_time(address: tuple[str, int], echo: Echo, credentials: Root) -> None:

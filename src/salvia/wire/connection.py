@@ -161,7 +161,8 @@ class Connection(asyncio.Protocol):
             self._head_size += len(data)
             if self._head_size > MOST_HEAD:
                 self.refuse("RequestHeaderSectionTooLarge", _TOO_LONG)
-        self._waits.for_head(waiting=self._in_head and not self._deaf)
+        if self._in_head or self._waits.head is not None:
+            self._waits.for_head(waiting=self._in_head and not self._deaf)
 
     def on_message_begin(self) -> None:
         self._url, self._headers = b"", {}
@@ -314,17 +315,17 @@ class _Waits:
     def __init__(self, connection: Connection, loop: asyncio.AbstractEventLoop, close: Callable[[], None]) -> None:
         self.idle_since: float | None = loop.time()  # None while there is something to do
         self._connection, self._loop, self._close = connection, loop, close
-        self._head: asyncio.TimerHandle | None = None
+        self.head: asyncio.TimerHandle | None = None
         self._body: asyncio.TimerHandle | None = None
         self._idle = loop.call_later(IDLE_SECONDS, self._look_idle)
 
     def for_head(self, *, waiting: bool) -> None:
         """A head that does not come to its end must not hold a connection for ever."""
-        if waiting and self._head is None:
-            self._head = self._loop.call_later(HEAD_SECONDS, self._connection.refuse, "RequestTimeout", TOO_SLOW)
-        elif not waiting and self._head is not None:
-            self._head.cancel()
-            self._head = None
+        if waiting and self.head is None:
+            self.head = self._loop.call_later(HEAD_SECONDS, self._connection.refuse, "RequestTimeout", TOO_SLOW)
+        elif not waiting and self.head is not None:
+            self.head.cancel()
+            self.head = None
 
     def for_body(self, *, waiting: bool) -> None:
         """A request whose small body does not come at once is answered as one whose body comes piece by piece."""

@@ -131,12 +131,8 @@ class Wire:
         heading = self._headings.known(method, raw_path, query, headers)
         if heading is None or "origin" in headers:
             return False
-        operation, mark, blob, begin = (
-            heading.operation,
-            heading.mark,
-            heading.blob,
-            self._begins.get(heading.operation),
-        )
+        operation, mark, blob = heading.operation, heading.mark, heading.blob
+        begin = self._begins.get(operation)
         arrived = body.whole(heading.limit) if begin is not None else None
         if begin is None or arrived is None:
             return False
@@ -148,7 +144,11 @@ class Wire:
         params = {**known, blob: arrived} if arrived else known.copy()
         call = Call(operation.service.name, operation.name, params, caller, mark.region, new_request_id(), headers)
         call.source_ip, call.secure = peer.address, peer.secure
-        begun = begin(call)
+        try:
+            begun = begin(call)
+        except Exception:  # noqa: BLE001 - what is wrong is found out again where it is answered
+            _log.exception("%s could not begin", operation.name)
+            return False
         if begun is None:
             return False
 
