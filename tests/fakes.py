@@ -16,7 +16,7 @@ from salvia.ports.credentials import Credential
 from salvia.ports.images import Image, Readiness, UnknownImageError
 from salvia.ports.metrics import MetricDefinition, Sample
 from salvia.ports.objects import NoSuchObjectError, ObjectInfo, Placement
-from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError, UnsendableError
+from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError, Then, UnsendableError
 from salvia.resources.world import World
 from salvia.settings import Settings
 
@@ -195,19 +195,20 @@ class FakeServing:
         self.asked.append((run, request))
         return self.handlers[run](request)
 
-    def begin(self, run: str, request: ModelRequest, seconds: float) -> asyncio.Future[ModelAnswer] | None:
+    def begin(self, run: str, request: ModelRequest, seconds: float, then: Then) -> bool:
         if run not in self.handlers:
-            return None
-        answer: asyncio.Future[ModelAnswer] = asyncio.get_running_loop().create_future()
+            return False
         self.asked.append((run, request))
+        outcome: ModelAnswer | Exception
         try:
-            answer.set_result(self.handlers[run](request))
+            outcome = self.handlers[run](request)
         except UnsendableError:
             self.asked.pop()
-            return None
+            return False
         except Exception as error:  # noqa: BLE001 - whatever the handler is told to raise
-            answer.set_exception(error)
-        return answer
+            outcome = error
+        asyncio.get_running_loop().call_soon(then, outcome)
+        return True
 
     async def ping(self, run: str) -> bool:
         return run in self.handlers

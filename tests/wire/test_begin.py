@@ -5,14 +5,14 @@ import http.client
 import logging
 import socket
 import time
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from salvia.base.call import Call, Lasting, Reply
+from salvia.base.call import Begun, Call, Lasting, Reply
 from salvia.base.clock import SystemClock
 from salvia.base.errors import AwsError
 from salvia.ports.credentials import Credential
@@ -49,19 +49,22 @@ class Echo:
         self.operated += 1
         return {"Body": call.params["Body"], "ContentType": call.params["ContentType"]}
 
-    def begin(self, call: Call) -> "_Begun | None":
+    def begin(self, call: Call, done: Callable[[Begun], None]) -> bool:
         if self.failing:
             raise RuntimeError("it cannot begin")
-        self.begun.append(_Begun(self, call))
-        return self.begun[-1]
+        self.begun.append(_Begun(self, call, done))
+        return True
 
 
 class _Begun:
-    def __init__(self, echo: Echo, call: Call) -> None:
-        self.first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.call, self._echo = call, echo
+    def __init__(self, echo: Echo, call: Call, done: Callable[[Begun], None]) -> None:
+        self.call, self._echo, self._done = call, echo, done
+        self._loop = asyncio.get_running_loop()
         if echo.at_once:
-            self.first.set_result(None)
+            self._loop.call_soon(done, self)
+
+    def end(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.call_later, 0.1, self._done, self)
 
     def answer(self) -> tuple[Lasting, bytes] | None:
         answered = self._echo.answered
@@ -260,8 +263,7 @@ def test_a_client_that_goes_away_costs_nobody_else_the_answer(
     echo.at_once = True
 
     assert ask(address)[0] == 200
-    loop = echo.begun[0].first.get_loop()
-    loop.call_soon_threadsafe(echo.begun[0].first.set_result, None)
+    echo.begun[0].end()
 
     assert ask(address)[0] == 200
     assert caplog.text == ""
@@ -274,7 +276,6 @@ def test_what_has_begun_when_the_server_is_told_to_end_is_answered(echo: Echo, c
         client = socket.create_connection(address, timeout=10)
         client.sendall(raw())
         until_begun(echo)
-        loop = echo.begun[0].first.get_loop()
-        loop.call_soon_threadsafe(loop.call_later, 0.1, echo.begun[0].first.set_result, None)
+        echo.begun[0].end()
     with client:
         assert b"again" in b"".join(iter(lambda: client.recv(65536), b""))

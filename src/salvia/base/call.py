@@ -5,7 +5,6 @@ with the model's member names, the answer a dict with the model's member names (
 no member for). Timestamps are floats (seconds since the epoch) on both sides, blobs are bytes.
 """
 
-from asyncio import Future
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -122,14 +121,11 @@ class Reply:
 
 
 class Begun(Protocol):
-    """An operation that is under way without a task and its coroutines, which cost more than a small answer does.
+    """An operation that was under way without a task and its coroutines, which cost more than a small answer does.
 
-    `first` is all that it waits for when nothing goes wrong. Once that is done, `answer` gives the members that stand in the
-    head of the response and the one that is its body, or None where more has to be done: then `rest` does it, and answers or
-    raises as the operation itself would have.
+    It has what it waited for: `answer` gives the members that stand in the head of the response and the one that is its body, or
+    None where more has to be done. Then `rest` does it, and answers or raises as the operation itself would have.
     """
-
-    first: Future[Any]
 
     def answer(self) -> tuple[Lasting, bytes] | None: ...
 

@@ -1,7 +1,6 @@
 """How a run that serves a model is asked: one request, one answer, however the container speaks."""
 
-from asyncio import Future
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
@@ -43,6 +42,9 @@ class UnsendableError(Exception):
     """What the asker gave cannot be sent: a line break in a header, more than 64 KiB of headers. Nothing was sent."""
 
 
+Then = Callable[[ModelAnswer | Exception], None]
+
+
 class Serving(Protocol):
     """Asks runs. Use it from one event loop; requests to one run may be in flight at once, in any number.
 
@@ -53,8 +55,11 @@ class Serving(Protocol):
 
     async def ask(self, run: str, request: ModelRequest, *, seconds: float, streams: bool = False) -> ModelAnswer: ...
 
-    def begin(self, run: str, request: ModelRequest, seconds: float) -> Future[ModelAnswer] | None:
-        """What `ask` waits for, when the request goes out now; None where there is no connection that it could go out on."""
+    def begin(self, run: str, request: ModelRequest, seconds: float, then: Then) -> bool:
+        """As `ask`, without waiting: `then` is called with what that would have given or raised, once, and not before this returns.
+
+        False, and nothing happens, where there is no connection that the request could go out on now.
+        """
         ...
 
     async def ping(self, run: str) -> bool:

@@ -21,5 +21,5 @@ class Service:
     name: str
     kinds: tuple[type[Resource], ...] = ()
     operations: Mapping[str, Operation] = field(default_factory=dict)
-    begins: Mapping[str, Callable[[World, Call], Begun | None]] = field(default_factory=dict)
+    begins: Mapping[str, Callable[[World, Call, Callable[[Begun], None]], bool]] = field(default_factory=dict)
     recorded: frozenset[str] = frozenset()

@@ -32,7 +32,7 @@ from salvia.wire.validate import check, code_for
 
 Operation = Callable[[Call], Awaitable[Mapping[str, Any] | Reply]]
 RawOperation = Callable[[RawRequest, Call], Awaitable[Reply]]
-Begin = Callable[[Call], Begun | None]
+Begin = Callable[[Call, Callable[[Begun], None]], bool]
 Authorize = Callable[[Call], Awaitable[None]]
 
 _POLL = 256  # bytes of a body that may come again
@@ -144,20 +144,16 @@ class Wire:
         params = {**known, blob: arrived} if arrived else known.copy()
         call = Call(operation.service.name, operation.name, params, caller, mark.region, new_request_id(), headers)
         call.source_ip, call.secure = peer.address, peer.secure
-        try:
-            begun = begin(call)
-        except Exception:  # noqa: BLE001 - what is wrong is found out again where it is answered
-            _log.exception("%s could not begin", operation.name)
-            return False
-        if begun is None:
-            return False
 
         def exchange() -> Exchange:
             request = Request(method, raw_path, query, headers, arrived, heading.route.labels)
             return Exchange(request, body, call.request_id, heading, caller)
 
-        begun.first.add_done_callback(lambda _: answered(self._ended(exchange, call.request_id, heading, begun)))
-        return True
+        try:
+            return begin(call, lambda begun: answered(self._ended(exchange, call.request_id, heading, begun)))
+        except Exception:  # noqa: BLE001 - what is wrong is found out again where it is answered
+            _log.exception("%s could not begin", operation.name)
+            return False
 
     def _ended(
         self, exchange: Callable[[], Exchange], request_id: str, heading: Heading, begun: Begun

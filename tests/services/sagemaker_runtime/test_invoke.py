@@ -2,8 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.eventstream import EventStreamBuffer
 
-from salvia.base.call import Call
+from salvia.base.call import Begun, Call
 from salvia.base.errors import AwsError
 from salvia.ports.metrics import MetricKey, Observation
 from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError, UnsendableError
@@ -33,13 +32,12 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-async def begun_without_a_task(world: World, call: Call) -> Mapping[str, Any]:
+async def begun_without_a_task(world: World, call: Call) -> Any:
     """As the wire asks whenever that is possible; it must make no difference."""
-    begun = begin_invocation(world, call)
-    if begun is None:
+    done: asyncio.Future[Begun] = asyncio.get_running_loop().create_future()
+    if not begin_invocation(world, call, done.set_result):
         return await invoke.invoke_endpoint(world, call)
-    with suppress(Exception):
-        await asyncio.shield(begun.first)
+    begun = await done
     answer = begun.answer()
     return await begun.rest() if answer is None else {**answer[0], "Body": answer[1]}
 

@@ -8,11 +8,12 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from salvia.adapters.serving.pieces import LONGEST_ANSWER, Pieces
-from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError, UnsendableError
+from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError, Then, UnsendableError
 from salvia_container.serving import frames
 from salvia_container.serving.frames import Frame
 
@@ -29,10 +30,16 @@ class _Asked:
     `until` is the time of the loop at which the asker gives up.
     """
 
-    answer: asyncio.Future[ModelAnswer]
+    then: Then
     weight: float
     until: float
     pieces: Pieces | None = None
+    done: bool = False  # its asker has been told, or has given up
+
+    def tell(self, outcome: ModelAnswer | Exception) -> None:
+        if not self.done:
+            self.done = True
+            self.then(outcome)
 
 
 _heads: dict[int, tuple[Mapping[str, str], str, str, bytes]] = {}  # by the id of headers that nobody can change
@@ -80,22 +87,21 @@ class FramedRun:
             return line.ask(request, seconds, weight, streams=streams)
         return self._ask_another(request, seconds, weight, streams=streams)
 
-    def begin(self, request: ModelRequest, seconds: float) -> asyncio.Future[ModelAnswer] | None:
-        """None where it cannot go out now, or not at all."""
+    def begin(self, request: ModelRequest, seconds: float, then: Then) -> bool:
+        """False where it cannot go out now, or not at all."""
         line = self._with_room()
         if line is None:
-            return None
+            return False
         try:
-            return line.begin(request, seconds, max(self._least, len(request.body) / _HEAVY), streams=False)
+            line.begin(request, seconds, max(self._least, len(request.body) / _HEAVY), then, streams=False)
         except UnsendableError:
-            return None
+            return False
+        return True
 
     def is_busy(self) -> bool:
         """Whether a request is being answered that nobody has given up."""
         return any(
-            (asked.weight and not asked.answer.done()) or asked.pieces
-            for line in self._lines
-            for asked in line.asked.values()
+            (asked.weight and not asked.done) or asked.pieces for line in self._lines for asked in line.asked.values()
         )
 
     def close(self) -> None:
@@ -149,11 +155,14 @@ class _Line(asyncio.Protocol):
         self._looks = _NEVER
 
     async def ask(self, request: ModelRequest, seconds: float, weight: float, *, streams: bool) -> ModelAnswer:
-        return await self.begin(request, seconds, weight, streams=streams)
+        answer: asyncio.Future[ModelAnswer] = self._loop.create_future()
+        asked = self.begin(request, seconds, weight, partial(_settle, answer), streams=streams)
+        try:
+            return await answer
+        finally:
+            asked.done = True
 
-    def begin(
-        self, request: ModelRequest, seconds: float, weight: float, *, streams: bool
-    ) -> asyncio.Future[ModelAnswer]:
+    def begin(self, request: ModelRequest, seconds: float, weight: float, then: Then, *, streams: bool) -> _Asked:
         """Raises UnsendableError."""
         number = (self._last + 1) % (1 << 32)
         try:
@@ -163,15 +172,14 @@ class _Line(asyncio.Protocol):
             raise UnsendableError(str(error)) from error
         self._last = number
         until = self._loop.time() + seconds
-        answer: asyncio.Future[ModelAnswer] = self._loop.create_future()
-        self.asked[number] = _Asked(answer, weight, until)
+        asked = self.asked[number] = _Asked(then, weight, until)
         self.load += weight
         if not self._unsent:
             self._loop.call_soon(self._send)
         self._unsent.append(frame)
         if until < self._looks:
             self._look_at(until)
-        return answer
+        return asked
 
     def close(self) -> None:
         self.transport.close()
@@ -202,14 +210,15 @@ class _Line(asyncio.Protocol):
         if not self.hello.done():
             self.hello.set_exception(NoAnswerError(error, sent=False))
         sent = len(self.asked) - len(self._unsent)
-        for number, asked in enumerate(self.asked.values()):
-            if asked.pieces is not None:
-                asked.pieces.end(error)
-            elif not asked.answer.done():
-                asked.answer.set_exception(NoAnswerError(error, sent=number < sent))
+        lost = list(self.asked.values())
         self.asked.clear()
         self._unsent.clear()
         self._look_at(_NEVER)
+        for number, asked in enumerate(lost):
+            if asked.pieces is not None:
+                asked.pieces.end(error)
+            else:
+                asked.tell(NoAnswerError(error, sent=number < sent))
 
     def _look_at(self, when: float) -> None:
         if self._timer is not None:
@@ -220,11 +229,11 @@ class _Line(asyncio.Protocol):
     def _give_up(self) -> None:
         """What nobody waits for any more stays in `asked`: the worker is at it until it answers."""
         soonest, now = _NEVER, self._loop.time()
-        for asked in self.asked.values():
-            if asked.answer.done():
+        for asked in list(self.asked.values()):
+            if asked.done:
                 continue
             if asked.until <= now:
-                asked.answer.set_exception(TimeoutError("no answer in time"))
+                asked.tell(TimeoutError("no answer in time"))
             else:
                 soonest = min(soonest, asked.until)
         self._look_at(soonest)
@@ -239,11 +248,15 @@ class _Line(asyncio.Protocol):
         if asked is None:
             raise frames.BadFrameError(f"an answer to {frame.request}, which was not asked")
         if frame.kind == frames.ANSWER and asked.pieces is None:
-            self._settle(asked, frame.head, frame.body)
+            status, headers = frames.read_answer_head(frame.head)
             self._done(frame.request, asked)
+            asked.tell(ModelAnswer(status, headers, frame.body))
         elif frame.kind == frames.BEGIN and asked.pieces is None:
+            status, headers = frames.read_answer_head(frame.head)
             asked.pieces = Pieces(self.transport.pause_reading, self.transport.resume_reading)
-            self._settle(asked, frame.head, asked.pieces)
+            if asked.done:
+                asked.pieces.drop()
+            asked.tell(ModelAnswer(status, headers, asked.pieces))
         elif frame.kind == frames.PIECE and asked.pieces is not None:
             asked.pieces.feed(frame.body)
         elif frame.kind in {frames.END, frames.BROKEN} and asked.pieces is not None:
@@ -252,13 +265,15 @@ class _Line(asyncio.Protocol):
         else:
             raise frames.BadFrameError(f"frame of kind {frame.kind} out of turn")
 
-    def _settle(self, asked: _Asked, head: bytes, body: bytes | Pieces) -> None:
-        status, headers = frames.read_answer_head(head)
-        if not asked.answer.done():
-            asked.answer.set_result(ModelAnswer(status, headers, body))
-        elif isinstance(body, Pieces):
-            body.drop()
-
     def _done(self, number: int, asked: _Asked) -> None:
         del self.asked[number]
         self.load = max(0.0, self.load - asked.weight) if self.asked else 0.0
+
+
+def _settle(answer: asyncio.Future[ModelAnswer], outcome: ModelAnswer | Exception) -> None:
+    if answer.done():
+        return
+    if isinstance(outcome, Exception):
+        answer.set_exception(outcome)
+    else:
+        answer.set_result(outcome)

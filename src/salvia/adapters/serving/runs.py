@@ -9,7 +9,7 @@ from typing import Any
 from salvia.adapters.serving.framed import FramedRun
 from salvia.adapters.serving.plain_http import HttpRun
 from salvia.ports.compute import Compute
-from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError
+from salvia.ports.serving import ModelAnswer, ModelRequest, NoAnswerError, Then
 
 PING_SECONDS = 2.0  # as AWS documents it
 _PING = ModelRequest(path="/ping", method="GET")
@@ -32,9 +32,9 @@ class DialledServing:
             return known.ask(request, seconds, streams=streams)
         return self._ask_first(run, request, seconds, streams=streams)
 
-    def begin(self, run: str, request: ModelRequest, seconds: float) -> asyncio.Future[ModelAnswer] | None:
+    def begin(self, run: str, request: ModelRequest, seconds: float, then: Then) -> bool:
         known = self._runs.get(run)
-        return known.begin(request, seconds) if isinstance(known, FramedRun) else None
+        return isinstance(known, FramedRun) and known.begin(request, seconds, then)
 
     async def _ask_first(self, run: str, request: ModelRequest, seconds: float, *, streams: bool) -> ModelAnswer:
         known = await self._open(run)

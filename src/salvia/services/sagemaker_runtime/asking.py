@@ -4,9 +4,8 @@ No table is read on the way. A request that no container can have seen is given 
 waits for one, as long as the container itself might have taken.
 """
 
-import asyncio
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -35,13 +34,13 @@ _HEADERS: Mapping[str, str] = {
 
 
 class First(Protocol):
-    """A request that has gone to the only container of an instance, and what that will answer. Times are of perf_counter."""
+    """A request that went to the only container of an instance, and what became of it. Times are of perf_counter."""
 
     variant: Variant
     instance: Instance
-    first: asyncio.Future[ModelAnswer]
     began: float
     asked: float
+    outcome: ModelAnswer | Exception
 
 
 @dataclass(slots=True)
@@ -92,29 +91,21 @@ def _headers(*values: str | None) -> Mapping[str, str]:
     return MappingProxyType({header: value for header, value in said if value is not None})
 
 
-def begin(
-    world: World, route: Route, request: ModelRequest
-) -> tuple[Variant, Instance, asyncio.Future[ModelAnswer]] | None:
-    """Sends a request on where one container, which is there, is all of the variant that it falls to; else nothing happens."""
+def aim(route: Route, request: ModelRequest, longest: int) -> tuple[Variant, Instance] | None:
+    """Where a request goes when one container, which is there, is all of the variant that it falls to. `longest` is in bytes."""
     variant = route.choose()
-    if variant is None or variant.many_models or variant.serverless:
+    if variant is None or variant.many_models or variant.serverless or len(request.body) > longest:
         return None
     instance = variant.pick()
-    if instance is None or len(instance.runs) > 1 or len(request.body) > world.settings.invocation_bytes:
-        return None
-    answer = world.serving.begin(instance.runs[0], request, world.settings.invocation_seconds)
-    if answer is None:
-        return None
-    instance.in_flight += 1
-    return variant, instance, answer
+    return None if instance is None or len(instance.runs) > 1 else (variant, instance)
 
 
-def count(world: World, route: Route, first: First) -> None:
+def count(world: World, route: Route, first: First, status: int) -> None:
     """The container has answered, and the answer is all that is wanted of it."""
     first.instance.in_flight -= 1
     now, variant = time.perf_counter(), first.variant
     tally = Tallies.of(world).find(route.key, route.name, variant.name, route.component)
-    tally.count(now - first.asked, now - first.began, first.first.result().status, len(variant.instances))
+    tally.count(now - first.asked, now - first.began, status, len(variant.instances))
 
 
 async def ask(
@@ -151,7 +142,7 @@ async def ask(
             instance.in_flight += first is None
             try:
                 answer = await through(
-                    world, call, route, variant, instance, request, streams, seconds, first.first if first else None
+                    world, call, route, variant, instance, request, streams, seconds, first.outcome if first else None
                 )
                 status = answer.status
                 return Answered(answer, route, variant, instance)
@@ -185,9 +176,9 @@ async def through(
     request: ModelRequest,
     streams: bool = False,
     seconds: float | None = None,
-    first: Awaitable[ModelAnswer] | None = None,
+    first: ModelAnswer | Exception | None = None,
 ) -> ModelAnswer:
-    """Through the containers of an instance: one, the one that is named, or all in turn. `first` is what the first will answer.
+    """Through the containers of an instance: one, the one that is named, or all in turn. `first` is what became of the first.
 
     Raises AwsError and NoAnswerError.
     """
@@ -208,7 +199,9 @@ async def through(
     for number, run in enumerate(runs):
         try:
             limit, pieces = seconds or world.settings.invocation_seconds, streams and number == last
-            answer = await (first or world.serving.ask(run, request, seconds=limit, streams=pieces))
+            if isinstance(first, Exception):
+                raise first
+            answer = first or await world.serving.ask(run, request, seconds=limit, streams=pieces)
             first = None
         except TimeoutError as error:
             raise errors.timed_out(route, labels[number]) from error

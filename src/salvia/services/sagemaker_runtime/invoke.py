@@ -1,14 +1,13 @@
 """InvokeEndpoint: one request, one answer."""
 
-from asyncio import Future
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from time import perf_counter
 from typing import Any
 
-from salvia.base.call import Call, Lasting
-from salvia.ports.serving import ModelAnswer, ModelRequest
-from salvia.resources.fleet import Instance, Route, Variant
+from salvia.base.call import Begun, Call, Lasting
+from salvia.ports.serving import ModelAnswer
+from salvia.resources.fleet import Route
 from salvia.resources.world import World
 from salvia.services.sagemaker_runtime import asking, errors, sessions, shadows
 from salvia.services.sagemaker_runtime.asking import Answered
@@ -58,49 +57,52 @@ def _told(variant: str, *said: str | None) -> Lasting:
 
 
 class _Begun:
-    """An invocation whose request has gone to a container."""
+    """An invocation whose request goes to a container, without waiting; `done` is called when it has been there."""
 
-    __slots__ = ("_call", "_request", "_route", "_world", "asked", "began", "first", "instance", "variant")
+    __slots__ = ("_call", "_done", "_request", "_route", "_world", "asked", "began", "instance", "outcome", "variant")
+    outcome: ModelAnswer | Exception
 
-    def __init__(
-        self,
-        world: World,
-        call: Call,
-        route: Route,
-        request: ModelRequest,
-        began: float,
-        variant: Variant,
-        instance: Instance,
-        first: Future[ModelAnswer],
-    ) -> None:
-        self._world, self._call, self._route, self._request = world, call, route, request
-        self.variant, self.instance, self.first = variant, instance, first
-        self.began, self.asked = began, perf_counter()
+    def __init__(self, world: World, call: Call, done: Callable[[Begun], None], route: Route) -> None:
+        self._world, self._call, self._done, self._route = world, call, done, route
+        self.began = perf_counter()
+
+    def send(self) -> bool:
+        world, params = self._world, self._call.params
+        request = self._request = asking.request_of(params, params.get("Body", b""))
+        aim = asking.aim(self._route, request, world.settings.invocation_bytes)
+        if aim is None:
+            return False
+        self.variant, self.instance = aim
+        seconds = world.settings.invocation_seconds
+        if not world.serving.begin(self.instance.runs[0], request, seconds, self._settled):
+            return False
+        self.instance.in_flight += 1
+        self.asked = perf_counter()
+        return True
+
+    def _settled(self, outcome: ModelAnswer | Exception) -> None:
+        self.outcome = outcome
+        self._done(self)
 
     def answer(self) -> tuple[Lasting, bytes] | None:
-        first = self.first
-        if first.cancelled() or first.exception() is not None:
+        outcome = self.outcome
+        if isinstance(outcome, Exception) or outcome.status >= 400 or not isinstance(outcome.body, bytes):
             return None
-        status, headers, body = first.result()
-        if status >= 400 or not isinstance(body, bytes):
-            return None
-        asking.count(self._world, self._route, self)
-        return _told(self.variant.name, *map(headers.get, _SAID)), body
+        asking.count(self._world, self._route, self, outcome.status)
+        return _told(self.variant.name, *map(outcome.headers.get, _SAID)), outcome.body
 
     async def rest(self) -> Mapping[str, Any]:
         answered = await asking.ask(self._world, self._call, self._route, self._request, first=self)
         return {"Body": answered.answer.body} | await said(self._world, self._call, answered)
 
 
-def begin_invocation(world: World, call: Call) -> _Begun | None:
+def begin_invocation(world: World, call: Call, done: Callable[[Begun], None]) -> bool:
     """InvokeEndpoint where nothing has to be looked at but the body, and nothing be done but ask a container that is there."""
-    began, params = perf_counter(), call.params
+    params = call.params
     if not params.keys() <= _PLAIN:
-        return None
+        return False
     key = call.caller.account, call.region, params["EndpointName"].lower()
     route = world.fleet.fresh(key, world.settings.route_seconds)
     if route is None or route.shadows or route.facts.get("async") or route.facts.get("capture"):
-        return None
-    request = asking.request_of(params, params.get("Body", b""))
-    begun = asking.begin(world, route, request)
-    return None if begun is None else _Begun(world, call, route, request, began, *begun)
+        return False
+    return _Begun(world, call, done, route).send()
