@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import pytest
 
@@ -167,3 +169,20 @@ async def test_while_no_cluster_answers_jobs_wait(tmp_path: Path, monkeypatch: p
     with pytest.raises(ConnectionError, match="nowhere:1 does not answer"):
         await compute.launch(spec(tmp_path))
     compute.close()
+
+
+def test_a_process_that_has_gone_away_can_be_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request that nobody could read is still in the stream when that is closed."""
+    monkeypatch.setattr(Driver, "_keep", lambda _: None)
+    driver = Driver("nowhere:1", tmp_path / "runs")
+    driver._capacity, driver._complaints = (1.0, 1), os.memfd_create("stderr")
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    driver._stream = cast("BinaryIO", ours.makefile("rwb"))
+    ours.close()
+
+    for _ in range(2):
+        with pytest.raises(ConnectionError, match="does not answer"):
+            driver.ask({"do": "look"})
+    assert driver._stream is None
+    os.close(driver._complaints)
