@@ -11,7 +11,7 @@ import tempfile
 import textwrap
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -133,6 +133,7 @@ RAY = Peer(
     ("{bin}/python", "app.py", "{port}"),
     "/",
 )
+RAY_HAPROXY = replace(RAY, name="Ray Serve 2.60.0, HAProxy", variables={"RAY_SERVE_ENABLE_HA_PROXY": "1"})
 MMS = Peer(
     "multi-model-server 1.1.11",
     ("multi-model-server==1.1.11", "setuptools<81", *_BASE),
@@ -157,7 +158,7 @@ MMS = Peer(
     "/predictions/model",
     needs="java",
 )
-PEERS = {"mms": MMS, "litserve": LITSERVE, "mlflow": MLFLOW, "bentoml": BENTOML, "ray": RAY}
+PEERS = {"mms": MMS, "litserve": LITSERVE, "mlflow": MLFLOW, "bentoml": BENTOML, "ray": RAY, "ray-haproxy": RAY_HAPROXY}
 
 
 class Running:
