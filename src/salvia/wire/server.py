@@ -136,10 +136,12 @@ class Wire:
         arrived = body.whole(heading.limit) if begin is not None else None
         if begin is None or arrived is None:
             return False
-        signed_for = mark.signing, mark.region
-        caller = self._verifier.known(method, raw_path, headers, heading.family, arrived, signed_for)
         known = self._asked.get(_words(heading, raw_path, headers, arrived))
-        if caller is None or known is None or not caller.root:
+        if known is None:
+            return False
+        signed_for = mark.signing, mark.region
+        caller = self._verifier.known_root(method, raw_path, headers, heading.family, arrived, signed_for)
+        if caller is None:
             return False
         params = {**known, blob: arrived} if arrived else known.copy()
         call = Call(operation.service.name, operation.name, params, caller, mark.region, new_request_id(), headers)

@@ -90,7 +90,7 @@ class Verifier:
             return self._by_header(method, raw_path, query, headers, authorization, family, body)
         return self._by_any(method, raw_path, query, headers, authorization, family, body, anonymous=anonymous)
 
-    def known(
+    def known_root(
         self,
         method: str,
         raw_path: str,
@@ -99,15 +99,18 @@ class Verifier:
         body: bytes,
         signed_for: tuple[str, str],
     ) -> Caller | None:
-        """Who signed a request without a query, of another family than S3, for that service and region.
+        """Root, who signed a request without a query, of another family than S3, for that service and region.
 
-        None where `verify` would have to wait, or refuses the request.
+        None for anybody else, and where `verify` would have to wait, or refuses the request. What can be seen without the hashes
+        is looked at before them: whoever gets None is verified in full.
         """
         now = self._clock.now()
         try:
             claim, signature, timestamp = self._claimed(headers, headers["authorization"], family, now)
             credential = self._credentials.known(claim.access_key)
-            if credential is None or len(body) > _LARGE or (claim.service, claim.region) != signed_for:
+            if credential is None or not credential.caller.root or len(body) > _LARGE:
+                return None
+            if (claim.service, claim.region) != signed_for:
                 return None
             token = headers.get("x-amz-security-token")
             if token or credential.token is not None:

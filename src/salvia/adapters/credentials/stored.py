@@ -78,14 +78,16 @@ class StoredCredentials:
         )
 
     def known(self, access_key: str) -> Credential | None:
-        known = self._known.get(access_key)
-        return known.credential if known is not None and known.fresh_until > self._clock.now() else None
+        known = self._fresh(access_key)
+        return known.credential if known is not None else None
 
     async def find(self, access_key: str) -> Credential | None:
+        known = self._fresh(access_key)
+        return known.credential if known is not None else await self._load(access_key)
+
+    def _fresh(self, access_key: str) -> _Known | None:
         known = self._known.get(access_key)
-        if known is not None and known.fresh_until > self._clock.now():
-            return known.credential
-        return await self._load(access_key)
+        return known if known is not None and known.fresh_until > self._clock.now() else None
 
     async def issue(self, caller: Caller, seconds: float) -> Credential:
         now = self._clock.now()

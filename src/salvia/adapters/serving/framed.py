@@ -93,7 +93,7 @@ class FramedRun:
         if line is None:
             return False
         try:
-            line.begin(request, seconds, max(self._least, len(request.body) / _HEAVY), then, streams=False)
+            line.begin(request, seconds, self._weight(request), then, streams=False)
         except UnsendableError:
             return False
         return True
