@@ -56,7 +56,7 @@ from salvia.settings import Settings
 from salvia.wire.certificates import Authority
 from salvia.wire.listener import Listener
 from salvia.wire.proxy import Rules
-from salvia.wire.server import Begin, Wire
+from salvia.wire.server import BeginOperation, Wire
 from salvia.wire.signing import AuthoritySigning
 from salvia.wire.tunnel import Upstream
 
@@ -168,7 +168,7 @@ class Server:
         verbs = {name: answer for kind in kinds for name, answer in kind.operations().items()}
         return verbs | {name: partial(operation, self.world) for name, operation in service.operations.items()}
 
-    def _begins(self, service: Service) -> dict[str, Begin]:
+    def _begins(self, service: Service) -> dict[str, BeginOperation]:
         return {name: partial(begin, self.world) for name, begin in service.begins.items()}
 
     async def run(self, socket: socket.socket) -> None:

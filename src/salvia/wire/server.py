@@ -32,7 +32,7 @@ from salvia.wire.validate import check, code_for
 
 Operation = Callable[[Call], Awaitable[Mapping[str, Any] | Reply]]
 RawOperation = Callable[[RawRequest, Call], Awaitable[Reply]]
-Begin = Callable[[Call, Callable[[Begun], None]], bool]
+BeginOperation = Callable[[Call, Callable[[Begun], None]], bool]
 Authorize = Callable[[Call], Awaitable[None]]
 
 _POLL = 256  # bytes of a body that may come again
@@ -79,7 +79,7 @@ class Wire:
         raw: Mapping[str, RawOperation] | None = None,
         fallback: Handle | None = None,
         refused: Mapping[str, str] | None = None,
-        begins: Mapping[str, Mapping[str, Begin]] | None = None,
+        begins: Mapping[str, Mapping[str, BeginOperation]] | None = None,
     ) -> None:
         self._services = services
         self._raw = raw or {}
